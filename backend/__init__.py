@@ -1,0 +1,1 @@
+"""Everything behind the window: service, trainer and the words they share."""

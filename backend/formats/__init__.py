@@ -1,0 +1,1 @@
+"""File formats shared by trainer, checker and service: numpy and the standard library only."""
