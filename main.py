@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
 def _run_role(argv: list[str]) -> int:
     if argv[0] == "test":
         # Replaces this process: the checks need nothing of it, and Ctrl-C then has one reader only.
-        os.execv(sys.executable, [sys.executable, "-P", str(ROOT / "packaging" / "checks.py"), *argv[1:]])
+        _become([sys.executable, "-P", str(ROOT / "packaging" / "checks.py"), *argv[1:]])
     if argv[0] == "serve":
         from backend.guardian.guardian import main as run_guardian
 
@@ -72,8 +73,12 @@ def _enter_environment(argv: list[str]) -> int:
             return failed
         if inside and _markers() == before:
             return 0
+    _become([str(python), str(ROOT / "main.py"), *argv])
+
+
+def _become(command: list[str]) -> NoReturn:
     sys.stdout.flush()
-    os.execv(python, [str(python), str(ROOT / "main.py"), *argv])
+    os.execv(command[0], command)
 
 
 def _bootstrap(*, dev: bool) -> int:

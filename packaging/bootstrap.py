@@ -19,6 +19,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ except ModuleNotFoundError:  # Python 3.10 or older: main() finds another or say
     tomllib = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ((3, 11), (3, 12), (3, 13))  # the first is the one the constraints were tested with
@@ -45,9 +46,25 @@ NOISE = re.compile(
     r"|WARNING: Running pip as the 'root' user"
 )
 FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)(?:\.whl|\.tar\.gz)\S*( \(.*\))?$")
-NETWORK = re.compile(
+FREE_SPACE = f"Free about 2 GB on the disk of {ROOT}, and some in the folder for temporary files."
+OWN_FOLDER = "Put the project into a folder of your own."
+NETWORK = (
     r"name resolution|NewConnectionError|NameResolutionError|ConnectTimeout|Network is unreachable|ReadTimeout"
     r"|ProxyError|SSLError|Connection (broken|refused|reset)|Max retries exceeded"
+)
+KNOWN_FAILURES = (  # the first that pip's last lines show: pattern, what happened, what to do
+    (r"No space left on device", "The disk is full.", FREE_SPACE),
+    (r"Read-only file system|Permission denied", "A folder could not be written.", OWN_FOLDER),
+    (
+        NETWORK,
+        "The packages could not be fetched: no connection to the package index.",
+        "Check the network (and HTTPS_PROXY, if you are behind a proxy).",
+    ),
+    (
+        r"No matching distribution found",
+        "The package index has no fitting build of a package.",
+        "Check the network and pip's own settings (PIP_NO_INDEX, PIP_INDEX_URL, pip.conf).",
+    ),
 )
 
 
@@ -85,7 +102,8 @@ class Narrator:
 
     def failure(self, error: SetupError) -> None:
         """Print why it stops, what to do, and that nothing broken stays behind."""
-        self._stream.write(f"{self._clear()}\nEverstep could not set itself up.\n{error.message}\n{error.hint}\n{NO_HALF}\n")
+        lines = ("", "Everstep could not set itself up.", error.message, error.hint, NO_HALF)
+        self._stream.write(self._clear() + "\n".join(lines) + "\n")
         self._stream.flush()
 
     def _clear(self) -> str:
@@ -139,7 +157,7 @@ class Environment:
                 json.dump(self._claim(dev=dev), file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+            temporary.replace(target)
         _sync_folder(self.folder)
 
     def _claim(self, *, dev: bool) -> dict[str, str | None]:
@@ -173,6 +191,7 @@ def main(argv: list[str]) -> int:
     """0: the environment is good. 1: it is not, and the reason was printed. 130: interrupted."""
     narrator = Narrator(sys.stderr)
     dev = "--dev" in argv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that pip is ended with us
     try:
         if sys.version_info[:2] in SUPPORTED and Environment(ROOT, dev=dev).is_ready():
             return 0
@@ -324,27 +343,77 @@ def _install(environment: Environment, pip: list[str], narrator: Narrator) -> No
     _run(command, "fetching", narrator, show=show)
 
 
-def _run(command: list[str], doing: str, narrator: Narrator, *, show: object = None) -> None:
+def _run(
+    command: list[str], doing: str, narrator: Narrator, *, show: Callable[[str], str] | None = None
+) -> None:
     """Run a program to its end while the narrator shows that it lives; its last lines explain a failure."""
-    environment = {**os.environ, "PIP_USER": "0", "DEBIAN_FRONTEND": "noninteractive", "PYTHONIOENCODING": "utf-8"}
     tail: deque[str] = deque(maxlen=60)
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=environment,
+        env={**os.environ, "PIP_USER": "0", "DEBIAN_FRONTEND": "noninteractive"},
         cwd=ROOT.anchor,  # not the project: its folder `packaging` must not be found by pip
         close_fds=False,  # the lock goes with it
     )
     with process:
         try:
-            for line in _lines(process, lambda: narrator.tick(doing)):
+            for line in _lines(process):
                 if line.strip() and not NOISE.search(line):
                     tail.append(line.rstrip())
-                    doing = (show(line) if callable(show) else "") or doing
+                    doing = (show(line) if show else "") or doing
+                narrator.tick(doing)
         except BaseException:
             process.terminate()
             raise
     if process.returncode != 0:
         raise _explain_failure(command, list(tail))
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The program's lines as they come, and an empty one five times a second while nothing comes."""
+    assert process.stdout is not None
+    pending = b""
+    while True:
+        if not select.select([process.stdout], [], [], 0.2)[0]:
+            yield ""
+            continue
+        block = os.read(process.stdout.fileno(), 65536)
+        *whole, pending = (pending + block).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace")
+        if not block:
+            yield pending.decode("utf-8", "replace")
+            return
+
+
+def _explain_failure(command: list[str], tail: list[str]) -> SetupError:
+    """The sentence for a program that failed, judged by what it printed."""
+    text = "\n".join(tail)
+    last = "\n".join(f"    {line.strip()}" for line in tail[-5:])
+    for pattern, message, hint in KNOWN_FAILURES:
+        if re.search(pattern, text):
+            return SetupError(f"{message}\n{last}", hint)
+    name = " ".join(Path(word).name for word in command[:6])
+    return SetupError(f"{name} ... failed:\n{last}", "The last lines above say why.")
+
+
+def _explain_os_error(error: OSError) -> SetupError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SetupError("The disk is full.", FREE_SPACE)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return SetupError(f"{error.filename or ROOT} cannot be written; .venv belongs beside it.", OWN_FOLDER)
+    return SetupError(f"The operating system refused: {error}.", "The line above says which file.")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
