@@ -73,7 +73,7 @@ def _enter_environment(argv: list[str]) -> int:
             return failed
         if inside and _markers() == before:
             return 0
-    _become([str(python), str(ROOT / "main.py"), *argv])
+    return _become([str(python), str(ROOT / "main.py"), *argv])
 
 
 def _become(command: list[str]) -> NoReturn:

@@ -24,16 +24,14 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10 or older: main() finds another or says so before anything is read
     tomllib = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ((3, 11), (3, 12), (3, 13))  # the first is the one the constraints were tested with
@@ -45,8 +43,9 @@ NOISE = re.compile(
     r"WARNING: Location .* is ignored|Looking in (links|indexes)|\[notice\]|Requirement already satisfied"
     r"|WARNING: Running pip as the 'root' user"
 )
-FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)(?:\.whl|\.tar\.gz)\S*( \(.*\))?$")
+FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)\.(?:whl|tar)\S*( \([\d.]+ \wB\))?")
 FREE_SPACE = f"Free about 2 GB on the disk of {ROOT}, and some in the folder for temporary files."
+CPU_BUILD = "  (works without a GPU too; PIP_EXTRA_INDEX_URL with PyTorch's CPU index would fetch a smaller one)"
 OWN_FOLDER = "Put the project into a folder of your own."
 NETWORK = (
     r"name resolution|NewConnectionError|NameResolutionError|ConnectTimeout|Network is unreachable|ReadTimeout"
@@ -61,8 +60,8 @@ KNOWN_FAILURES = (  # the first that pip's last lines show: pattern, what happen
         "Check the network (and HTTPS_PROXY, if you are behind a proxy).",
     ),
     (
-        r"No matching distribution found",
-        "The package index has no fitting build of a package.",
+        "No matching distribution found",
+        "pip found no fitting build of a package.",
         "Check the network and pip's own settings (PIP_NO_INDEX, PIP_INDEX_URL, pip.conf).",
     ),
 )
@@ -218,7 +217,7 @@ def _hand_over(argv: list[str]) -> None:
     if sys.version_info[:2] in SUPPORTED and sys.prefix == sys.base_prefix:
         return
     names = [base] if sys.version_info[:2] in SUPPORTED else []
-    names += [found for major, minor in SUPPORTED if (found := shutil.which(f"python{major}.{minor}"))]
+    names += [found for version in SUPPORTED if (found := shutil.which("python{}.{}".format(*version)))]
     for name in names:
         # A name on the PATH may be a shim that starts nothing.
         tried = subprocess.run([name, "-I", "-c", "import tomllib, venv"], capture_output=True, check=False)
@@ -251,44 +250,37 @@ def _only_one(root: Path, narrator: Narrator) -> Iterator[None]:
 def _make(environment: Environment, narrator: Narrator) -> None:
     free_bytes = shutil.disk_usage(environment.root).free
     if free_bytes < NEEDED_BYTES and not environment.is_sound():
-        raise SetupError(
-            f"The disk of {environment.root} has {free_bytes / 1e9:.1f} GB free; set-up needs about 2 GB.",
-            "Free some space, or move the project folder to a larger disk.",
-        )
+        raise SetupError(f"The disk has {free_bytes / 1e9:.1f} GB free; set-up needs about 2 GB.", FREE_SPACE)
     if environment.is_sound():
         narrator.line("Bringing .venv up to date.")
         environment.forget()
-        pip = [str(environment.python), "-I", "-u", "-m", "pip"]
-        if not (environment.folder / "bin" / "pip").exists():
-            pip = _pip_from_elsewhere(environment) or pip
     else:
         narrator.line("Setting up .venv, once. This needs the network and about 2 GB on the disk.")
-        pip = _make_folder(environment, narrator)
-    _install(environment, pip, narrator)
+        _make_folder(environment, narrator)
+    _install(environment, narrator)
     environment.remember()
     narrator.line("Ready.")
 
 
-def _make_folder(environment: Environment, narrator: Narrator) -> list[str]:
-    """Create the bare environment; returns the command that is its pip."""
-    own_pip = [str(environment.python), "-I", "-u", "-m", "pip"]
-    if importlib.util.find_spec("ensurepip") is None and not _pip_from_elsewhere(environment):
+def _make_folder(environment: Environment, narrator: Narrator) -> None:
+    if not _has_ensurepip() and not _pip_from_elsewhere(environment):
         _install_system_packages(environment, narrator)
-    # Asked in a new process: this one would not see what apt-get has just installed.
-    has_pip = subprocess.run([sys.executable, "-I", "-c", "import ensurepip"], capture_output=True, check=False)
-    without_pip = has_pip.returncode != 0
     command = [sys.executable, "-I", "-m", "venv", "--clear", str(environment.folder)]
-    _run(command + (["--without-pip"] if without_pip else []), "making .venv", narrator)
+    _run(command if _has_ensurepip() else [*command, "--without-pip"], "making .venv", narrator)
     narrator.line(f"Made .venv with Python {sys.version.split()[0]}.")
-    return _pip_from_elsewhere(environment) if without_pip else own_pip
+
+
+def _has_ensurepip() -> bool:
+    # Asked in a new process: this one would not see what apt-get has just installed.
+    asked = subprocess.run([sys.executable, "-I", "-c", "import ensurepip, venv"], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 def _pip_from_elsewhere(environment: Environment) -> list[str]:
     """A pip outside the environment that can install into it; empty where there is none."""
     python = str(environment.python)
-    with contextlib.suppress(ImportError, AttributeError, ValueError):
-        if importlib.util.find_spec("pip") is not None:
-            return [sys.executable, "-I", "-u", "-m", "pip", "--python", python]
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-I", "-u", "-m", "pip", "--python", python]
     wheels = sorted(Path("/usr/share/python-wheels").glob("pip-*.whl"))  # where Debian keeps it
     return [python, "-I", "-u", f"{wheels[-1]}/pip"] if wheels else []
 
@@ -301,26 +293,21 @@ def _install_system_packages(environment: Environment, narrator: Narrator) -> No
         minor = f"python3.{sys.version_info[1]}-venv"
         packages = [minor if package == "python3-venv" else package for package in packages]
     apt_get = shutil.which("apt-get")
+    missing = "This Python has no ensurepip, so it cannot make an environment with pip in it."
     if apt_get is None:
-        raise SetupError(
-            "This Python has no ensurepip, so it cannot make an environment with pip in it.",
-            "Install your system's package for Python's venv and pip.",
-        )
+        raise SetupError(missing, "Install your system's package for Python's venv and pip.")
     if os.geteuid() != 0:
-        raise SetupError(
-            "This Python has no ensurepip, so it cannot make an environment with pip in it.",
-            "Type this line, then start again:\n\n    sudo apt install " + " ".join(packages) + "\n",
-        )
+        raise SetupError(missing, f"Type this line, then start again:\n\n    sudo apt install {' '.join(packages)}\n")
+    _run([apt_get, "update"], "reading the package lists", narrator)  # a fresh machine has none
     install = [apt_get, "install", "-y", "--no-install-recommends", *packages]
-    try:
-        _run(install, "installing " + " ".join(packages), narrator)
-    except SetupError:  # a fresh machine has no package lists yet
-        _run([apt_get, "update"], "reading the package lists", narrator)
-        _run(install, "installing " + " ".join(packages), narrator)
+    _run(install, "installing " + " ".join(packages), narrator)
     narrator.line("Installed the system package " + " ".join(packages) + ".")
 
 
-def _install(environment: Environment, pip: list[str], narrator: Narrator) -> None:
+def _install(environment: Environment, narrator: Narrator) -> None:
+    has_pip = (environment.folder / "bin" / "pip").exists()
+    pip = [] if has_pip else _pip_from_elsewhere(environment)
+    pip = pip or [str(environment.python), "-I", "-u", "-m", "pip"]
     command = [*pip, "install", "--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar=off"]
     command += ["--no-warn-script-location", "-c", str(environment.constraints), *environment.requirements]
     narrator.line(f"Fetching {len(environment.requirements)} packages and what they need.")
@@ -332,20 +319,17 @@ def _install(environment: Environment, pip: list[str], narrator: Narrator) -> No
             name = "-".join(fetched.group(1).split("-")[:2])
             narrator.line(f"  {name}{fetched.group(2) or ''}")
             if name.startswith("torch-") and "+cpu" not in name and not has_driver:
-                narrator.line("  (No NVIDIA driver here: PyTorch's CPU build is smaller. pip takes it when")
-                narrator.line("   PIP_EXTRA_INDEX_URL names PyTorch's index of CPU builds; this one works too.)")
+                narrator.line(CPU_BUILD)
             return "fetching " + name
         if line.startswith("Installing collected packages:"):
             narrator.line(f"Installing {line.count(',') + 1} packages.")
             return "installing"
         return ""
 
-    _run(command, "fetching", narrator, show=show)
+    _run(command, "fetching", narrator, show)
 
 
-def _run(
-    command: list[str], doing: str, narrator: Narrator, *, show: Callable[[str], str] | None = None
-) -> None:
+def _run(command: list[str], doing: str, narrator: Narrator, show: Callable[[str], str] | None = None) -> None:
     """Run a program to its end while the narrator shows that it lives; its last lines explain a failure."""
     tail: deque[str] = deque(maxlen=60)
     process = subprocess.Popen(

@@ -1,0 +1,197 @@
+"""The house rules on the whole product, and beside each rule a planted fault that it must find."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+
+import pytest
+
+from tests.architecture import source_rules as rules
+from tests.architecture.source_rules import Source
+
+FILE_LINES, HARD_FILE_LINES = 400, 600
+FUNCTION_LINES, TRAINER_FUNCTION_LINES = 50, 80
+
+# Every exception names its reason. A key is a file, a folder, or "file act".
+MAY_WRITE = {
+    "backend/store/durable.py": "the one room that renames, unlinks and writes durably",
+    "backend/formats/progress.py open": "shared memory, not a record: it is worth nothing after the process",
+    "backend/formats/token_store.py open": "fills the staging folder that durable.commit_folder gave it",
+}
+MAY_PRINT = {
+    "main.py": "help and version",
+    "packaging": "speaks to a person before anything is installed",
+    "backend/cli": "the prompt",
+}
+MAY_IMPORT_LATE = {
+    "main.py backend.guardian.guardian": "a role is imported only when it was asked for",
+    "main.py backend.cli.main": "a role is imported only when it was asked for",
+}
+# A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
+LONG_FILES: dict[str, int] = {
+    "backend/contract/verbs.py": 446,  # one declaration after the other
+    "backend/store/durable.py": 427,
+}
+LONG_FUNCTIONS: dict[str, int] = {}
+
+
+@cache
+def product() -> list[Source]:
+    return rules.product_sources()
+
+
+def backend() -> list[Source]:
+    return [source for source in product() if source.name.startswith("backend/")]
+
+
+def test_durable_writes_stay_in_durable() -> None:
+    places = [place for source in backend() for place in rules.durable_writes(source)]
+    assert rules.outside(places, MAY_WRITE) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os.rename(a, b)",
+        "os.replace(a, b)",
+        "os.unlink(a)",
+        "os.remove(a)",
+        "shutil.rmtree(a)",
+        "shutil.copyfile(a, b)",
+        "path.unlink()",
+        "path.unlink(missing_ok=True)",
+        "path.rename(b)",
+        "path.replace(b)",
+        "(folder / name).replace(b)",
+        "path.write_text('x')",
+        "path.write_bytes(b'x')",
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "path.open('r+b')",
+        "os.open(path, os.O_RDWR | os.O_CREAT)",
+        "os.fdopen(fd, 'wb')",
+        "from os import replace",
+        "from shutil import rmtree",
+    ],
+)
+def test_durable_writes_are_found_when_planted(line: str) -> None:
+    assert list(rules.durable_writes(Source.of(line)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "text.replace('a', 'b')",
+        "dataclasses.replace(job, state=1)",
+        "open(path)",
+        "open(path, 'rb')",
+        "path.open(encoding='utf-8')",
+        "os.open(folder, os.O_RDONLY)",
+        "names.remove('a')",
+        "text.replace('w', 'rw', 1)",
+    ],
+)
+def test_durable_writes_leave_reading_alone(line: str) -> None:
+    assert list(rules.durable_writes(Source.of(line))) == []
+
+
+def test_product_executes_no_data() -> None:
+    assert [place for source in product() for place in rules.dangerous_calls(source)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch\ntorch.load(path)",
+        "from torch import load",
+        "eval('1')",
+        "exec('1')",
+        "subprocess.run('ls', shell=True)",
+        "load(path, trust_remote_code=True)",
+        "load(path, trust_remote_code=asked)",
+        "os.system('ls')",
+    ],
+)
+def test_dangerous_calls_are_found_when_planted(line: str) -> None:
+    assert list(rules.dangerous_calls(Source.of(line)))
+
+
+def test_dangerous_calls_accept_a_plain_no() -> None:
+    assert list(rules.dangerous_calls(Source.of("load(path, trust_remote_code=False)\nmodel.eval()"))) == []
+
+
+def test_imports_stand_at_the_top() -> None:
+    places = [
+        f"{place.split(' ')[0]} {name}"
+        for source in product()
+        for place, name in rules.function_local_imports(source)
+    ]
+    assert rules.outside(places, MAY_IMPORT_LATE) == []
+
+
+def test_function_local_imports_are_found_when_planted() -> None:
+    nested = "class A:\n    def b(self):\n        if self.c:\n            from x.y import z\n"
+    assert [name for _, name in rules.function_local_imports(Source.of(nested))] == ["x.y"]
+
+
+def test_prints_stay_at_the_prompt() -> None:
+    assert rules.outside([place for source in product() for place in rules.prints(source)], MAY_PRINT) == []
+
+
+def test_prints_are_found_when_planted() -> None:
+    assert list(rules.prints(Source.of("def a():\n    print(1)\n")))
+
+
+def test_reasons_are_used() -> None:
+    """An exception that nothing needs any more must go."""
+    used = [place for source in backend() for place in rules.durable_writes(source)]
+    idle = [key for key in MAY_WRITE if len(rules.outside(used, {key: ""})) == len(used)]
+    assert idle == []
+
+
+def test_files_say_what_they_are() -> None:
+    silent = [source.name for source in product() if source.tree.body and not ast.get_docstring(source.tree)]
+    assert silent == []
+
+
+def test_files_keep_their_length_budget() -> None:
+    sizes = {source.name: source.text.count("\n") for source in product()}
+    long = {name: size for name, size in sizes.items() if size > FILE_LINES}
+    assert {name: size for name, size in long.items() if size > LONG_FILES.get(name, FILE_LINES)} == {}
+    assert [name for name, size in long.items() if size > HARD_FILE_LINES] == []
+    assert [name for name in LONG_FILES if name not in long] == [], "within budget again: take it off the list"
+
+
+def test_functions_keep_their_length_budget() -> None:
+    long = {}
+    for source in product():
+        budget = TRAINER_FUNCTION_LINES if source.name.startswith("backend/trainer/") else FUNCTION_LINES
+        for function in rules.functions(source):
+            if rules.num_lines(function) > budget:
+                long[f"{source.name}:{function.name}"] = rules.num_lines(function)
+    assert {name: size for name, size in long.items() if size > LONG_FUNCTIONS.get(name, 0)} == {}
+    assert [name for name in LONG_FUNCTIONS if name not in long] == [], "within budget again: take it off the list"
+
+
+def test_functions_take_few_parameters() -> None:
+    faults = [
+        f"{source.name}:{function.lineno} {fault}"
+        for source in product()
+        for function in rules.functions(source)
+        for fault in rules.parameter_faults(function)
+    ]
+    assert faults == []
+
+
+def test_parameter_faults_are_found_when_planted() -> None:
+    crowded = Source.of("def f(a, b, *, c, d, e, g, h):\n    pass\n")
+    assert [fault for function in rules.functions(crowded) for fault in rules.parameter_faults(function)]
+
+
+def test_names_say_more_than_utils_and_manager() -> None:
+    assert [s.name for s in product() if s.name.endswith(("/utils.py", "/common.py", "/helpers.py"))] == []
+    classes = [(s.name, n.name) for s in product() for n in ast.walk(s.tree) if isinstance(n, ast.ClassDef)]
+    assert [place for place in classes if place[1].endswith(("Manager", "Helper"))] == []
