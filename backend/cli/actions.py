@@ -1,0 +1,204 @@
+"""What each command does: nearly all call their verb and print the answer; the few that do more stand here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backend.cli import offline
+from backend.cli.printing import print_error, print_json, tell
+from backend.cli.progress import Stages
+from backend.cli.session import Session
+from backend.cli.words import clean
+from backend.contract.errors import BadInputError, LockedError, ModelError, ServiceUnavailableError
+from backend.contract.jobs import JobState, JobView
+from backend.contract.status import StatusView
+from backend.contract.verbs import AddResult, BaseResult, LogsResult, Protection, Verb
+
+_POLL_SECONDS = 0.25
+_FOLLOW_SECONDS = 1.0
+EXIT_OK, EXIT_FAILED, EXIT_ARGUMENTS, EXIT_PROTECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def run(session: Session, verb: Verb, arguments: dict[str, Any]) -> int:
+    """Carry out a command; returns its exit code. Raises EverstepError with the sentence to print."""
+    own = _OWN_ACTIONS.get(verb.name)
+    if own is not None:
+        return own(session, verb, arguments)
+    if verb.protection is Protection.CONFIRM and not arguments.pop("confirm"):
+        return _refuse_without_confirm(verb)
+    session.show(session.call(verb.name, **arguments))
+    return EXIT_OK
+
+
+def _refuse_without_confirm(verb: Verb) -> int:
+    error = LockedError(
+        f"`{verb.name.replace('.', ' ')}` would do this: {verb.help}",
+        hint="Nothing was done. Ask the person whose model this is; with --confirm it is carried out.",
+    )
+    print_error(error, as_json=False)
+    return EXIT_PROTECTED
+
+
+# ---- add ---------------------------------------------------------------------------------------------------
+
+
+def _add(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    wait = arguments.pop("wait")
+    paths = [absolute_path(path) for path in arguments.pop("paths")]
+    result: AddResult = session.call("add", paths=paths, **arguments)
+    if wait and result.jobs:
+        result = msgspec.structs.replace(result, jobs=wait_for_checks(session, [job.job_id for job in result.jobs]))
+    session.show(result)
+    for refused in result.refused:
+        tell(f"{clean(refused.path)}: {clean(refused.message)}")
+    unusable = [job for job in result.jobs if wait and job.state in _UNUSABLE]
+    for job in unusable:
+        tell(f"{clean(job.file_name)} (job {job.job_id}, {job.state.value}): {clean(job.reason)}")
+    return EXIT_FAILED if result.refused or unusable else EXIT_OK
+
+
+_UNUSABLE = frozenset({JobState.FAILED, JobState.QUARANTINED, JobState.BLOCKED})
+
+
+def wait_for_checks(session: Session, job_ids: list[int], stages: Stages | None = None) -> list[JobView]:
+    """The jobs once none of them is being checked any more."""
+    if stages is None:
+        with Stages() as own:
+            return wait_for_checks(session, job_ids, own)
+    while True:
+        jobs = {job.job_id: job for job in session.call("queue.list").jobs}
+        mine = [jobs[job_id] for job_id in job_ids if job_id in jobs]
+        left = [job for job in mine if job.state is JobState.CHECKING]
+        if not left:
+            return mine
+        stages.show(
+            "Checking", (len(mine) - len(left)) / len(mine) if len(mine) > 1 else None, clean(left[0].file_name)
+        )
+        time.sleep(_POLL_SECONDS)
+
+
+def absolute_path(given: str) -> str:
+    """The path as the service, which works in another folder, has to see it."""
+    return str(Path(given).expanduser().absolute())
+
+
+# ---- base and validation -----------------------------------------------------------------------------------
+
+
+def _base_set(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    result = set_base(session, **arguments)
+    session.show(result)
+    return EXIT_OK
+
+
+def set_base(session: Session, source: str, revision: str = "main", stages: Stages | None = None) -> BaseResult:
+    """Set the base model and wait until it can be trained. Raises ModelError with the reason when it cannot."""
+    if stages is None:
+        with Stages() as own:
+            return set_base(session, source, revision, own)
+    path = Path(source).expanduser()
+    # `org/name` is a Hub id unless there is such a folder here; anything that looks like a path is one.
+    is_path = path.exists() or source.startswith((".", "/", "~")) or source.lower().endswith(".gguf")
+    result: BaseResult = session.call("base.set", source=str(path.absolute()) if is_path else source, revision=revision)
+    while result.base is not None and result.base.state not in ("ready", "failed"):
+        stages.show(result.base.state.capitalize(), result.base.progress, result.base.base_id)
+        time.sleep(_POLL_SECONDS)
+        result = session.call("base.show")
+    if result.base is None or result.base.state == "failed":
+        reason = result.base.reason if result.base is not None else f"{source} could not be read."
+        raise ModelError(reason, hint="The base model set before, if any, stays in force.")
+    return result
+
+
+def _validation_set(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    session.show(session.call("validation.set", path=absolute_path(arguments["path"])))
+    return EXIT_OK
+
+
+# ---- verbs that also work without a service ----------------------------------------------------------------
+
+
+def _status(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    session.show(_status_now(session))
+    if arguments["follow"]:
+        while True:
+            time.sleep(_FOLLOW_SECONDS)
+            session.show(_status_now(session))
+    return EXIT_OK
+
+
+def _status_now(session: Session) -> StatusView:
+    return _online(session, lambda: session.call("status"), lambda: offline.status(session.workspace))
+
+
+def _config_show(session: Session, _verb: Verb, _arguments: dict[str, Any]) -> int:
+    session.show(_online(session, lambda: session.call("config.show"), lambda: offline.config(session.workspace)))
+    return EXIT_OK
+
+
+def _online(session: Session, ask: Callable[[], Any], read: Callable[[], Any]) -> Any:
+    """The service's answer, or what the files say when there is none or it goes away meanwhile."""
+    if not session.has_service:
+        return read()
+    try:
+        return ask()
+    except ServiceUnavailableError as problem:
+        tell(str(problem))
+        return read()
+
+
+def _logs(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    lines, follow = arguments["lines"], arguments["follow"]
+    if lines < 0:
+        raise BadInputError(f"--lines cannot be {lines}.", hint="It is the number of newest lines, 0 or more.")
+    if not follow:
+        result = _online(
+            session, lambda: session.call("logs", lines=lines), lambda: offline.logs(session.workspace, lines)
+        )
+        session.show(result)
+        return EXIT_OK
+    for batch in follow_logs(session, lines):
+        if session.as_json:
+            print_json(batch)
+        else:
+            for line in batch.lines:
+                print(clean(line), flush=True)
+    return EXIT_OK
+
+
+def follow_logs(session: Session, lines: int) -> Iterator[LogsResult]:
+    """The newest lines, then new ones as the daily files grow. Reads files: the log outlives every service."""
+    tail = offline.LogTail(session.workspace)
+    yield tail.start(lines)
+    while True:
+        time.sleep(_POLL_SECONDS)
+        fresh = tail.fresh_lines()
+        if fresh.lines:
+            yield fresh
+
+
+# ---- shutdown ----------------------------------------------------------------------------------------------
+
+
+def _shutdown(session: Session, verb: Verb, _arguments: dict[str, Any]) -> int:
+    if not session.has_service:
+        tell("No service runs for this workspace; there is nothing to end.")
+        return EXIT_OK
+    session.show(session.call(verb.name))
+    return EXIT_OK
+
+
+_OWN_ACTIONS: dict[str, Callable[[Session, Verb, dict[str, Any]], int]] = {
+    "add": _add,
+    "base.set": _base_set,
+    "validation.set": _validation_set,
+    "status": _status,
+    "logs": _logs,
+    "config.show": _config_show,
+    "shutdown": _shutdown,
+}

@@ -1,0 +1,78 @@
+"""Progress on standard error: a bar in a terminal, a line now and then in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from backend.cli.printing import terminal
+
+_LINE_SECONDS = 10.0
+"""In a pipe the same stage speaks again after this long."""
+
+
+class Stages:
+    """Shows one stage after the other; each has a name, a share done (None: nobody can know) and details."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._told_at = 0.0
+
+    def __enter__(self) -> Stages:
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}", style="bold"),
+                BarColumn(bar_width=28),
+                TextColumn("{task.fields[details]}"),
+                TimeElapsedColumn(),
+                console=terminal(to_stderr=True),
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._finish(error is None)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, stage: str, share: float | None, details: str = "") -> None:
+        """The present stage and how far it is, 0 to 1."""
+        if self._bar is None:
+            self._show_line(stage, share, details)
+            return
+        if stage != self._stage:
+            self._finish(True)
+            self._task = self._bar.add_task(stage, total=None, details="")
+        assert self._task is not None
+        self._stage = stage
+        total = None if share is None else 1.0
+        self._bar.update(self._task, total=total, completed=share or 0.0, details=details)
+
+    def say(self, text: str) -> None:
+        """A remark that stays."""
+        if self._bar is not None:
+            self._bar.console.print(Text(text))
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _finish(self, well: bool) -> None:
+        if self._bar is not None and self._task is not None and well:
+            self._bar.update(self._task, total=1.0, completed=1.0)
+            self._bar.stop_task(self._task)
+            self._task = None
+
+    def _show_line(self, stage: str, share: float | None, details: str) -> None:
+        now = time.monotonic()
+        if stage == self._stage and now - self._told_at < _LINE_SECONDS:
+            return
+        self._stage, self._told_at = stage, now
+        percent = f"{100 * share:3.0f} %" if share is not None else ""
+        print("  ".join(part for part in (stage, percent, details) if part), file=sys.stderr, flush=True)
