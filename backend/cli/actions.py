@@ -133,7 +133,8 @@ def _status(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
 
 
 def _status_now(session: Session) -> StatusView:
-    return _online(session, lambda: session.call("status"), lambda: offline.status(session.workspace))
+    view: StatusView = _online(session, lambda: session.call("status"), lambda: offline.status(session.workspace))
+    return view
 
 
 def _config_show(session: Session, _verb: Verb, _arguments: dict[str, Any]) -> int:

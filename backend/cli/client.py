@@ -123,12 +123,17 @@ def read_events(lines: Any) -> Iterator[tuple[str, AnyServiceEvent]]:
         elif field == "id":
             event_id = value
         elif not line:
-            if data:
-                try:
-                    yield event_id, _DECODER.decode("\n".join(data))
-                except msgspec.ValidationError:
-                    pass
+            event = _decode("\n".join(data)) if data else None
+            if event is not None:
+                yield event_id, event
             event_id, data = "", []
+
+
+def _decode(data: str) -> AnyServiceEvent | None:
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError:
+        return None
 
 
 def _exchange(endpoint: Endpoint, verb: Verb, args: Struct, key: str) -> tuple[int, bytes]:

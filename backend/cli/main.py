@@ -35,13 +35,13 @@ def main(argv: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone (`metrics | head`). Keep the interpreter from complaining at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.pipe()[1], sys.stdout.fileno())
         return EXIT_OK
     except OSError as problem:
         named = f" {problem.filename}" if problem.filename else ""
         print_error(StorageError(f"The system refused:{named} {problem.strerror or problem}."), as_json=as_json)
         return EXIT_FAILED
-    except Exception as problem:  # noqa: BLE001 - the process edge
+    except Exception as problem:  # the process edge
         if os.environ.get("EVERSTEP_DEBUG"):
             raise
         told = InternalError(

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from backend.contract.errors import EverstepError
 
+GOOD, BUSY, WATCH, BAD = "green", "blue", "yellow", "red"
 _PIPE_WIDTH = 10_000
 """Nothing is cut or wrapped in a pipe."""
 

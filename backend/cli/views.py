@@ -11,44 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from backend.cli import words
-from backend.cli.printing import facts, table
+from backend.cli.printing import BAD, BUSY, GOOD, WATCH, facts, table
+from backend.cli.status_view import status_view
 from backend.contract import verbs
 from backend.contract.datasets import DatasetView
 from backend.contract.jobs import JobState, JobView
-from backend.contract.status import Activity, StatusView
+from backend.contract.status import StatusView
 
-ACTIVITY_WORDS = {
-    Activity.IDLE: "Idle",
-    Activity.CHECKING: "Checking",
-    Activity.TRAINING: "Training",
-    Activity.PAUSED: "Paused",
-    Activity.RECOVERING: "Recovering",
-    Activity.NEEDS_YOU: "Needs you",
-    Activity.STOPPED: "Stopped",
-}
-_GOOD, _BUSY, _WATCH, _BAD = "green", "blue", "yellow", "red"
-_ACTIVITY_STYLES = {
-    Activity.CHECKING: _BUSY,
-    Activity.TRAINING: _BUSY,
-    Activity.PAUSED: _WATCH,
-    Activity.RECOVERING: _WATCH,
-    Activity.NEEDS_YOU: _BAD,
-    Activity.STOPPED: _BAD,
-}
 _STATE_STYLES = {
-    JobState.FINISHED: _GOOD,
-    JobState.CHECKING: _BUSY,
-    JobState.STARTING: _BUSY,
-    JobState.TRAINING: _BUSY,
-    JobState.EVALUATING: _BUSY,
-    JobState.SAVING: _BUSY,
-    JobState.PAUSED: _WATCH,
-    JobState.HELD: _WATCH,
-    JobState.BLOCKED: _BAD,
-    JobState.FAILED: _BAD,
-    JobState.QUARANTINED: _BAD,
+    JobState.FINISHED: GOOD,
+    JobState.CHECKING: BUSY,
+    JobState.STARTING: BUSY,
+    JobState.TRAINING: BUSY,
+    JobState.EVALUATING: BUSY,
+    JobState.SAVING: BUSY,
+    JobState.PAUSED: WATCH,
+    JobState.HELD: WATCH,
+    JobState.BLOCKED: BAD,
+    JobState.FAILED: BAD,
+    JobState.QUARANTINED: BAD,
 }
-_BAR_CELLS = 24
 _METRICS_SHOWN = 50
 """Rows of `metrics` a person sees without --json; a program gets all."""
 
@@ -114,79 +96,6 @@ def _queue_status(result: verbs.QueueStatus, grouped: bool) -> RenderableType:
     if result.can_redo:
         rows.append(("redo", result.can_redo))
     return facts(rows)
-
-
-def _status(view: StatusView, grouped: bool) -> RenderableType:
-    head = Text(ACTIVITY_WORDS[view.activity], style=f"bold {_ACTIVITY_STYLES.get(view.activity, '')}".strip())
-    head.append(f"  {words.clean(view.sentence)}", style="not bold default")
-    rows: list[tuple[str, Any]] = []
-    if view.error:
-        rows.append(("error", Text(words.clean(view.error), style=_BAD)))
-    if view.stop_file:
-        rows.append(
-            ("stop file", Text("in force: nothing trains until .stop is removed from the workspace", style=_BAD))
-        )
-    if view.safe_mode:
-        rows.append(("safe mode", Text("the service starts no training", style=_BAD)))
-    rows.extend(_status_job(view, grouped))
-    waiting = words.plural(view.num_waiting, "file") + " waiting"
-    if view.num_needs_you:
-        waiting += f", {view.num_needs_you} " + ("needs you" if view.num_needs_you == 1 else "need you")
-    if view.queue_eta_seconds is not None:
-        waiting += f", all done in {words.duration(view.queue_eta_seconds)}"
-    rows.append(("queue", waiting))
-    if view.checking:
-        rows.append(("checking", ", ".join(words.clean(name) for name in view.checking)))
-    rows.append(("safe", _safe(view, grouped)))
-    rows.append(("model", view.base_id or "none yet; `base set MODEL` chooses one"))
-    rows.append(("processes", _processes(view)))
-    rows.append(("workspace", view.workspace))
-    return Group(head, facts(rows))
-
-
-def _status_job(view: StatusView, grouped: bool) -> list[tuple[str, Any]]:
-    job = view.job
-    rows: list[tuple[str, Any]] = []
-    if job is not None:
-        of = f"step {words.count(job.done_steps, grouped=grouped)} of {words.count(job.total_steps, grouped=grouped)}"
-        left = f", {words.duration(view.eta_seconds)} left" if view.eta_seconds is not None else ""
-        last = ", the last before stopping" if view.stop_after_file else ""
-        rows.append(("file", f"{words.clean(job.file_name)} (job {job.job_id}, {job.state.value}{last})"))
-        rows.append(("progress", f"{_bar(job.done_steps, job.total_steps)}{of}{left}"))
-    if view.loss is not None:
-        learned = f"{words.loss(view.loss)} training, {words.loss(view.validation_loss)} validation, gap {words.gap(view.gap)}"
-        rows.append(("loss", learned))
-    if view.think_tag_percent is not None:
-        rows.append(("think tags", f"{view.think_tag_percent:.0f} % of the samples"))
-    if view.tokens_per_second is not None:
-        rows.append(("speed", f"{words.count(view.tokens_per_second, grouped=grouped)} tokens/s"))
-    return rows
-
-
-def _bar(done: int, total: int) -> str:
-    if not total:
-        return ""
-    filled = min(_BAR_CELLS, round(_BAR_CELLS * done / total))
-    return f"{'█' * filled}{'░' * (_BAR_CELLS - filled)} {100 * done // total} %  "
-
-
-def _safe(view: StatusView, grouped: bool) -> str:
-    if not view.checkpoint_step:
-        return "no checkpoint yet"
-    at = f", saved {words.ago(view.checkpoint_at)}" if view.checkpoint_at else ""
-    lost = view.global_step - view.checkpoint_step
-    behind = f"; {words.plural(lost, 'step')} since" if lost > 0 else ""
-    return f"step {words.count(view.checkpoint_step, grouped=grouped)}{at}{behind}"
-
-
-def _processes(view: StatusView) -> str:
-    parts = [f"service {view.service.pid}" if view.service else "no service"]
-    if view.trainer is not None:
-        told = ", ".join(part for part in (view.trainer.phase, view.trainer.device) if part)
-        parts.append(f"trainer {view.trainer.pid}" + (f" ({told})" if told else ""))
-    else:
-        parts.append("no trainer")
-    return ", ".join(parts)
 
 
 def _metrics(result: verbs.MetricsResult, grouped: bool) -> RenderableType:
@@ -336,7 +245,7 @@ def _dataset(view: DatasetView, grouped: bool) -> RenderableType:
     if report is None:
         return facts([*rows, ("report", "it is being checked")])
     if report.refusal is not None:
-        rows.append(("refused", Text(words.clean(f"{report.refusal.message} {report.refusal.hint}"), style=_BAD)))
+        rows.append(("refused", Text(words.clean(f"{report.refusal.message} {report.refusal.hint}"), style=BAD)))
     rows += [
         ("format", report.format or words.NOTHING),
         ("rows", f"{words.count(report.num_rows)} read, {words.count(report.num_train)} to train on"),
@@ -346,7 +255,7 @@ def _dataset(view: DatasetView, grouped: bool) -> RenderableType:
         ),
         (
             "set aside",
-            f"{words.count(report.num_rejected)} unusable, {words.count(report.num_excluded)} repeat the validation set",
+            f"{words.count(report.num_rejected)} unusable, {words.count(report.num_excluded)} in the validation set",
         ),
         ("cut", f"{words.count(report.num_cut)} rows, {words.count(report.num_supervised_lost)} learned tokens lost"),
         ("tokens", f"{words.count(report.num_tokens)}, of them learned {words.count(report.num_supervised)}"),
@@ -398,6 +307,6 @@ _RENDERERS: dict[type[Struct], Callable[[Any, bool], RenderableType]] = {
     verbs.LineageNewResult: _lineage,
     verbs.CheckpointsResult: _checkpoints,
     verbs.Done: _done,
-    StatusView: _status,
+    StatusView: status_view,
     DatasetView: _dataset,
 }
