@@ -43,12 +43,12 @@ NOISE = re.compile(
     r"WARNING: Location .* is ignored|Looking in (links|indexes)|\[notice\]|Requirement already satisfied"
     r"|WARNING: Running pip as the 'root' user"
 )
-FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(\S+?)\.(?:whl|tar)\S*( \([\d.]+ \wB\))?")
+FETCHED = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:.*/)?(\S+)\.whl(?!\S)( \([\d.]+ \wB\))?")
 FREE_SPACE = f"Free about 2 GB on the disk of {ROOT}, and some in the folder for temporary files."
 CPU_BUILD = "  (works without a GPU too; PIP_EXTRA_INDEX_URL with PyTorch's CPU index would fetch a smaller one)"
 OWN_FOLDER = "Put the project into a folder of your own."
 NETWORK = (
-    r"name resolution|NewConnectionError|NameResolutionError|ConnectTimeout|Network is unreachable|ReadTimeout"
+    r"(?i)name resolution|NewConnectionError|NameResolutionError|ConnectTimeout|Network is unreachable|ReadTimeout"
     r"|ProxyError|SSLError|Connection (broken|refused|reset)|Max retries exceeded"
 )
 KNOWN_FAILURES = (  # the first that pip's last lines show: pattern, what happened, what to do
@@ -60,7 +60,7 @@ KNOWN_FAILURES = (  # the first that pip's last lines show: pattern, what happen
         "Check the network (and HTTPS_PROXY, if you are behind a proxy).",
     ),
     (
-        "No matching distribution found",
+        "No matching distribution found|ResolutionImpossible",
         "pip found no fitting build of a package.",
         "Check the network and pip's own settings (PIP_NO_INDEX, PIP_INDEX_URL, pip.conf).",
     ),
@@ -199,11 +199,8 @@ def main(argv: list[str]) -> int:
         with _only_one(environment.root, narrator):
             if not environment.is_ready():  # the start we waited for may have done it
                 _make(environment, narrator)
-    except SetupError as error:
-        narrator.failure(error)
-        return 1
-    except OSError as error:
-        narrator.failure(_explain_os_error(error))
+    except (SetupError, OSError) as error:
+        narrator.failure(_explain_os_error(error) if isinstance(error, OSError) else error)
         return 1
     except KeyboardInterrupt:
         narrator.line("Interrupted. " + NO_HALF)
@@ -217,8 +214,8 @@ def _hand_over(argv: list[str]) -> None:
     if sys.version_info[:2] in SUPPORTED and sys.prefix == sys.base_prefix:
         return
     names = [base] if sys.version_info[:2] in SUPPORTED else []
-    names += [found for version in SUPPORTED if (found := shutil.which("python{}.{}".format(*version)))]
-    for name in names:
+    names += [shutil.which("python{}.{}".format(*version)) or "" for version in SUPPORTED]
+    for name in filter(None, names):
         # A name on the PATH may be a shim that starts nothing.
         tried = subprocess.run([name, "-I", "-c", "import tomllib, venv"], capture_output=True, check=False)
         if tried.returncode == 0:
