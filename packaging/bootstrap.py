@@ -286,13 +286,13 @@ def _install_system_packages(environment: Environment, narrator: Narrator) -> No
     """Without ensurepip and any other pip: install the system package as root, else name the line to type."""
     listed = (environment.root / "packaging" / "debian-packages.txt").read_text(encoding="utf-8").splitlines()
     packages = [line for line in listed if line and not line.startswith("#")]
-    if Path(sys.executable).resolve() != Path("/usr/bin/python3").resolve():
-        minor = f"python3.{sys.version_info[1]}-venv"
-        packages = [minor if package == "python3-venv" else package for package in packages]
+    running = Path(sys.executable).resolve()
+    if running != Path("/usr/bin/python3").resolve():  # a second Python of the system has its own package
+        packages = [package.replace("python3-venv", f"{running.name}-venv") for package in packages]
     apt_get = shutil.which("apt-get")
-    missing = "This Python has no ensurepip, so it cannot make an environment with pip in it."
-    if apt_get is None:
-        raise SetupError(missing, "Install your system's package for Python's venv and pip.")
+    missing = f"{running} has no ensurepip, so it cannot make an environment with pip in it."
+    if apt_get is None or running.parent != Path("/usr/bin"):
+        raise SetupError(missing, "Install what it lacks, or start with your system's own Python.")
     if os.geteuid() != 0:
         raise SetupError(missing, f"Type this line, then start again:\n\n    sudo apt install {' '.join(packages)}\n")
     _run([apt_get, "update"], "reading the package lists", narrator)  # a fresh machine has none
