@@ -44,6 +44,12 @@ def _refuse_without_confirm(verb: Verb) -> int:
     return EXIT_PROTECTED
 
 
+class ArgumentError(BadInputError):
+    """An argument that the parser let pass and that still makes no sense."""
+
+    code = "arguments"
+
+
 # ---- add ---------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +162,7 @@ def _online(session: Session, ask: Callable[[], Any], read: Callable[[], Any]) -
 def _logs(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
     lines, follow = arguments["lines"], arguments["follow"]
     if lines < 0:
-        raise BadInputError(f"--lines cannot be {lines}.", hint="It is the number of newest lines, 0 or more.")
+        raise ArgumentError(f"--lines cannot be {lines}; it is 0 or more.")
     if not follow:
         result = _online(
             session, lambda: session.call("logs", lines=lines), lambda: offline.logs(session.workspace, lines)

@@ -1,8 +1,259 @@
-"""The demo (being written)."""
+"""The demo: a small real model learns the sample data, and answers one prompt before and after.
+
+A client of the API like any other: it sets the base model, adds a file and watches. The recipe stands in `run`.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Annotated
 
-def command() -> int:
-    """Train a small real model on sample data and compare before and after."""
-    return 1
+from cyclopts import Parameter
+from platformdirs import user_cache_path, user_data_path
+
+from backend.cli import actions, demo_model, demo_report, service_process
+from backend.cli.demo_report import DemoResult
+from backend.cli.printing import print_json, tell, terminal
+from backend.cli.progress import Stages
+from backend.cli.session import WORKSPACE_VARIABLE, Session
+from backend.cli.words import clean, duration, loss
+from backend.contract.errors import ConflictError, EverstepError, StopFileError
+from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, JobState, JobView
+from backend.contract.status import RunState, StatusView
+from backend.formats.workspace import Workspace
+
+SAMPLE = Path(__file__).resolve().parents[2] / "resources" / "sample"
+TRAINING_FILE, HELD_OUT_FILE = SAMPLE / "training.jsonl", SAMPLE / "held_out.jsonl"
+EXAMPLES_PER_STEP = 8
+SETTINGS = {
+    "training.quantization": "none",
+    "training.lora_r": 16,
+    "training.lora_alpha": 16.0,
+    "training.max_length": 512,
+    "training.per_device_train_batch_size": 1,
+    "training.gradient_accumulation_steps": EXAMPLES_PER_STEP,
+    "training.num_train_epochs": 1,
+    "service.heldout_max_share": 0.0,  # the held-out rows have a file of their own
+}
+_POLL_SECONDS = 0.3
+_STAGE_OF_PHASE = {
+    "loading": "Loading the model",
+    "measuring": "Measuring this machine",
+    "evaluating": "Evaluating",
+    "sampling": "Answering prompts",
+    "saving": "Saving",
+    "training": "Training",
+    "paused": "Paused",
+}
+
+
+def command(
+    *,
+    headless: Annotated[
+        bool, Parameter(negative="", help="Stay at the prompt, whether or not there is a display.")
+    ] = False,
+    steps: Annotated[
+        int | None, Parameter(help="Train so many steps of 8 examples; without it all of the sample.")
+    ] = None,
+    json: Annotated[bool, Parameter(negative="", help="End with one JSON object on standard output.")] = False,
+    workspace: Annotated[
+        str | None, Parameter(metavar="DIR", help="Folder to work in; without it one in your data folder.")
+    ] = None,
+) -> int:
+    """Train a small real model on sample data and compare its answers before and after."""
+    if steps is not None and steps < 1:
+        raise actions.ArgumentError(f"--steps cannot be {steps}; it is 1 or more.")
+    if not headless:
+        _tell_about_the_window()
+    named = workspace or os.environ.get(WORKSPACE_VARIABLE)
+    session = Session(Workspace(Path(named) if named else user_data_path("everstep") / "demo"), as_json=json)
+    result = run(session, steps)
+    if json:
+        print_json(result)
+    else:
+        demo_report.show(result, terminal())
+    return actions.EXIT_OK
+
+
+def run(session: Session, steps: int | None) -> DemoResult:
+    """Everything the demo does, in order."""
+    started = time.monotonic()
+    with Stages() as stages, _service_of(session):
+        stages.say(f"The demo works in {session.workspace.root}")
+        _make_ready_to_train(session)
+        _apply_settings(session)
+        _set_base(session, stages)
+        ready_at = time.time()
+        _set_validation(session, stages)
+        job = _queue_the_sample(session, steps, stages)
+        job = _follow(session, job.job_id, stages)
+        stages.show("Done", 1.0)
+        return demo_report.collect(session, job, seconds=time.monotonic() - started, ready_at=ready_at)
+
+
+@contextmanager
+def _service_of(session: Session) -> Iterator[None]:
+    """The service, ended afterwards if it was started here; also when the demo is interrupted."""
+    was_there = session.has_service
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell("Interrupted. What was trained is being saved; the same command goes on from there.")
+        raise
+    finally:
+        if not was_there and session.has_service:
+            _shut_down(session)
+
+
+def _shut_down(session: Session) -> None:
+    endpoint = service_process.locate(session.workspace)
+    try:
+        session.call("shutdown")
+    except EverstepError as problem:
+        tell(str(problem))
+        return
+    if endpoint is not None and not service_process.wait_until_gone(session.workspace, endpoint.pid):
+        tell(f"The service (process {endpoint.pid}) takes long to end; it goes on by itself.")
+
+
+def _tell_about_the_window() -> None:
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        tell("The window comes in a later release; the demo runs here at the prompt.")
+    else:
+        tell("There is no display here; the demo runs the same job at the prompt.")
+
+
+# ---- before training ---------------------------------------------------------------------------------------
+
+
+def _make_ready_to_train(session: Session) -> None:
+    view: StatusView = session.call("status")
+    if view.stop_file:
+        raise StopFileError(
+            f"{session.workspace.stop_file} keeps everything from training.",
+            hint="Remove it, then start the same command again.",
+        )
+    if view.run_state is not RunState.RUNNING:
+        tell(f"This workspace was {view.run_state.value}; the demo goes on.")
+        session.call("resume")
+
+
+def _apply_settings(session: Session) -> None:
+    present = {view.key: view.value for view in session.call("config.show").settings}
+    for key, value in SETTINGS.items():
+        if present[key] != value:
+            session.call("config.set", key=key, value=str(value))
+
+
+def _set_base(session: Session, stages: Stages) -> None:
+    base = session.call("base.show").base
+    if base is not None and base.state == "ready":
+        if not base.source.endswith(Path(demo_model.MEMBER).name):
+            raise ConflictError(
+                f"The workspace {session.workspace.root} trains {base.base_id}, which is not the demo's model.",
+                hint="Give the demo another folder with --workspace DIR.",
+            )
+        stages.say("This workspace has seen the demo before: training goes on where it was.")
+        return
+    cache = user_cache_path("everstep") / "demo"
+    gguf = demo_model.model_file(cache, lambda share, details: stages.show("Fetching the model", share, details))
+    actions.set_base(session, str(gguf), stages=stages)
+
+
+def _set_validation(session: Session, stages: Stages) -> None:
+    if not session.call("validation.show").validation_id:
+        stages.show("Checking", None, HELD_OUT_FILE.name)
+        session.call("validation.set", path=str(HELD_OUT_FILE))
+
+
+def _queue_the_sample(session: Session, steps: int | None, stages: Stages) -> JobView:
+    """A new job for the sample file; or the one that an interrupted demo left unfinished."""
+    for job in session.call("queue.list").jobs:
+        if job.state not in TERMINAL_STATES and job.file_name.startswith(TRAINING_FILE.stem):
+            stages.say(f"The last demo was interrupted at step {job.done_steps} of {job.total_steps}; it goes on.")
+            return _released(session, job)
+    with _sample_file(steps) as path:
+        added = session.call("add", paths=[str(path)])
+    for refused in added.refused:
+        raise ConflictError(refused.message, code=refused.code)
+    checked = actions.wait_for_checks(session, [job.job_id for job in added.jobs], stages)
+    return checked[0]
+
+
+def _released(session: Session, job: JobView) -> JobView:
+    if job.state is JobState.HELD:
+        session.call("queue.release", job_ids=[job.job_id])
+    elif job.state is JobState.BLOCKED:
+        session.call("queue.retry", job_ids=[job.job_id])
+    return job
+
+
+@contextmanager
+def _sample_file(steps: int | None) -> Iterator[Path]:
+    """The sample, or as many of its rows as so many steps take (from the start again when it has too few)."""
+    if steps is None:
+        yield TRAINING_FILE
+        return
+    rows = TRAINING_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
+    with tempfile.TemporaryDirectory(prefix="everstep-demo-") as folder:
+        path = Path(folder) / f"{TRAINING_FILE.stem}_{steps}_steps.jsonl"
+        with open(path, "x", encoding="utf-8") as file:
+            file.writelines(islice(cycle(rows), steps * EXAMPLES_PER_STEP))
+        yield path
+
+
+# ---- while it trains ---------------------------------------------------------------------------------------
+
+
+def _follow(session: Session, job_id: int, stages: Stages) -> JobView:
+    """Show how far it is until the job has ended. Raises ConflictError with the reason when it cannot go on."""
+    told_error = ""
+    while True:
+        view: StatusView = session.call("status")
+        job = view.job if view.job is not None and view.job.job_id == job_id else _job(session, job_id)
+        if job.state is JobState.FINISHED:
+            return job
+        if job.state in TERMINAL_STATES or job.state in (JobState.BLOCKED, JobState.HELD):
+            raise ConflictError(
+                f"{clean(job.file_name)} is {job.state.value}: {clean(job.reason) or 'no reason was given'}",
+                hint=f"`logs --workspace {session.workspace.root}` says more.",
+            )
+        if view.stop_file or view.run_state is RunState.STOPPED:
+            raise ConflictError("Training was stopped from elsewhere.", hint="The same command goes on.")
+        if view.error and view.error != told_error:
+            told_error = view.error
+            stages.say(clean(told_error))
+        stages.show(*_stage(view, job))
+        time.sleep(_POLL_SECONDS)
+
+
+def _job(session: Session, job_id: int) -> JobView:
+    for job in session.call("queue.list").jobs:
+        if job.job_id == job_id:
+            found: JobView = job
+            return found
+    raise ConflictError(f"Job {job_id} was removed from the queue.")
+
+
+def _stage(view: StatusView, job: JobView) -> tuple[str, float | None, str]:
+    phase = view.trainer.phase if view.trainer is not None else ""
+    if job.state is JobState.CHECKING:
+        return "Checking", None, clean(job.file_name)
+    if job.state not in ACTIVE_STATES and job.state is not JobState.QUEUED:
+        return job.state.value.capitalize(), None, clean(job.reason)
+    stage = _STAGE_OF_PHASE.get(phase, "Starting the trainer")
+    if phase != "training":
+        return stage, None, ""
+    parts = [f"step {job.done_steps} of {job.total_steps}", f"loss {loss(view.loss)}"]
+    if view.tokens_per_second:
+        parts.append(f"{view.tokens_per_second:.0f} tokens/s")
+    if view.eta_seconds is not None:
+        parts.append(f"{duration(view.eta_seconds)} left")
+    return stage, job.done_steps / job.total_steps if job.total_steps else None, "  ".join(parts)

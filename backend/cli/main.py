@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError, UnknownCommandError
 
-from backend.cli.actions import EXIT_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from backend.cli.actions import EXIT_ARGUMENTS, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ArgumentError
 from backend.cli.commands import build
 from backend.cli.printing import print_error, terminal
 from backend.contract.errors import BadInputError, EverstepError, InternalError, StorageError
@@ -27,6 +27,9 @@ def main(argv: list[str]) -> int:
         return _run(argv)
     except CycloptsError as problem:
         print_error(_about_arguments(problem), as_json=as_json)
+        return EXIT_ARGUMENTS
+    except ArgumentError as problem:
+        print_error(problem, as_json=as_json)
         return EXIT_ARGUMENTS
     except EverstepError as problem:
         print_error(problem, as_json=as_json)

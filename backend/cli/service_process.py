@@ -149,13 +149,15 @@ def _start(workspace: Workspace) -> Endpoint:
                 # It is meant to outlive us; without this Popen warns when it is collected.
                 guardian.returncode = 0
                 return endpoint
-            if guardian.poll() is not None:
+            # 0: another guardian came first, and its service is what we are waiting for.
+            if guardian.poll() not in (None, 0):
                 raise ServiceUnavailableError(
                     f"The service could not start. {_last_words(words)}".strip(),
                     hint=f"Its log is in {workspace.logs}.",
                 )
             time.sleep(_POLL_SECONDS)
-        guardian.terminate()
+        if guardian.poll() is None:
+            guardian.terminate()
         raise ServiceUnavailableError(
             f"The service did not get ready within {START_SECONDS:.0f} s. {_last_words(words)}".strip(),
             hint=f"Its log is in {workspace.logs}.",
@@ -163,8 +165,9 @@ def _start(workspace: Workspace) -> Endpoint:
 
 
 def _guardian_command(workspace: Workspace) -> list[str]:
-    module = ["-P", "-m", "backend.guardian.guardian"]
-    return [sys.executable, *module, "--workspace", str(workspace.root), "--linger", str(LINGER_SECONDS)]
+    # This interpreter has all that is needed, so main.py and its look at the environment are not gone through again.
+    run = "import sys; from backend.guardian.guardian import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-P", "-c", run, "--workspace", str(workspace.root), "--linger", str(LINGER_SECONDS)]
 
 
 def _last_words(words: IO[bytes]) -> str:
