@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -246,11 +246,13 @@ def _as_text(value: object) -> object:
 class Engine:
     """`main.py serve` on one workspace. As a context manager it leaves no process behind, whatever happened."""
 
-    def __init__(self, root: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, root: Path, *, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> None:
+        """`prefix` stands before every command, e.g. `setpriv` with its options."""
         self.workspace = Workspace(root)
         self.api = Api(self.workspace)
         self.log = root.with_name(root.name + ".log")
         self._environment = {**os.environ, **(environment or {})}
+        self._prefix = prefix
         self._guardian: subprocess.Popen[bytes] | None = None
 
     def start(self, *flags: str, seconds: float = 60) -> None:
@@ -262,15 +264,21 @@ class Engine:
 
     def launch(self, *flags: str) -> None:
         """Start `main.py serve` and return at once."""
-        command = [*DOOR, "serve", "--workspace", str(self.workspace.root), *flags]
+        self._run([*DOOR, "serve", "--workspace", str(self.workspace.root), *flags])
+
+    def launch_service(self) -> None:
+        """Start a bare service, without a guardian, and return at once."""
+        self._run([sys.executable, "-P", "-m", "backend.service", "--workspace", str(self.workspace.root)])
+
+    def _run(self, command: list[str]) -> None:
         with open(self.log, "ab") as log:
             self._guardian = subprocess.Popen(
-                command,
+                [*self._prefix, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=self._environment,
+                env={**self._environment, "PYTHONPATH": str(ROOT)},
                 cwd=self.log.parent,
             )
 

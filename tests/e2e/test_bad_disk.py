@@ -1,0 +1,89 @@
+"""The disk under a running trainer: damaged checkpoints, and no room left."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.proof import Engine, write_rows
+from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, until, until_steps, until_true
+
+LONG = 60_000
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18
+
+
+def contiguous(prompt: Prompt) -> int:
+    """Number of steps shown; fails unless they are 1, 2, 3, ... each once."""
+    steps = [row["step"] for row in prompt.lines("metrics", field="rows")]
+    assert steps == list(range(1, len(steps) + 1))
+    return len(steps)
+
+
+def test_training_goes_on_from_the_older_checkpoint_when_the_newest_is_damaged(folder: Path, tiny_model: Path) -> None:
+    with Engine(folder / "damaged") as engine:
+        engine.start()
+        engine.set_up(tiny_model, SMALL_MODEL_SETTINGS)
+        engine.add(write_rows(folder / "long.jsonl", LONG, seed=1))
+        until_steps(engine, 30)
+        engine.kill_everything()
+        committed = sorted(path for path in engine.workspace.current_model.glob("step-*") if path.is_dir())
+        newest, older = committed[-1], committed[-2]
+        weights = newest / "adapter_model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[len(data) // 2] ^= 0x40
+        weights.write_bytes(data)
+        engine.start()
+        status = engine.api.call("status")
+        assert status["checkpoint_step"] == int(older.name.split("-")[1])
+        kept = engine.workspace.quarantine.rglob("adapter_model.safetensors")
+        assert [path.read_bytes() for path in kept] == [bytes(data)], "the damaged one was not kept"
+        told = "\n".join(engine.api.call("logs", lines=100)["lines"])
+        assert newest.name in told
+        assert "quarantine" in told
+        until_steps(engine, int(newest.name.split("-")[1]))
+        contiguous(Prompt(engine.workspace.root))
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A real file system of 48 MB that nobody else sees and that goes when this process goes."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
+        pytest.skip("may not mount here")
+    mount = folder / "disk"
+    mount.mkdir()
+    if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        pytest.skip("may not make mounts private here")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(mount)], check=True)
+    yield mount
+    subprocess.run(["umount", "--lazy", str(mount)], check=True)
+
+
+def test_training_pauses_on_a_full_disk_and_goes_on_by_itself_when_there_is_room(
+    small_disk: Path, folder: Path, tiny_model: Path
+) -> None:
+    ballast = small_disk / "ballast"
+    with Engine(small_disk / "workspace") as engine:
+        engine.log = folder / "small.log"
+        engine.start()
+        engine.set_up(tiny_model, {**SMALL_MODEL_SETTINGS, "disk_floor_gigabytes": 0.008})
+        prompt = Prompt(engine.workspace.root)
+        engine.add(write_rows(folder / "small.jsonl", 8000, seed=1))
+        until_steps(engine, 10)
+        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+        ballast.write_bytes(bytes(max(0, free - 2 * 2**20)))
+        until(engine, "small.jsonl", "paused")
+        status = prompt.ask("status")
+        assert "disk" in (status["sentence"] + str(status["error"])).lower()
+        big = write_rows(folder / "big.jsonl", 60_000, seed=2)
+        prompt("add", big).refuses("big.jsonl", "disk")
+        held_at = engine.api.call("status")["global_step"]
+        ballast.unlink()
+        assert until_steps(engine, held_at, seconds=30) > held_at
+        contiguous(prompt)
+        until_true(lambda: "big.jsonl" not in prompt.jobs(), "the refused file is not queued")
