@@ -7,9 +7,11 @@ from backend.store.database import Transaction
 
 def get(tx: Transaction, key: str) -> str | None:
     """The value, None when it was never set."""
-    raise NotImplementedError
+    row = tx.one("SELECT value FROM meta WHERE key = ?", (key,))
+    return str(row[0]) if row else None
 
 
 def set(tx: Transaction, key: str, value: str) -> None:  # noqa: A001 - meta.set reads as it should
-    """Store a value."""
-    raise NotImplementedError
+    """Store a value; the same value again changes nothing."""
+    if get(tx, key) != value:
+        tx.put("meta", {"key": key, "value": value})

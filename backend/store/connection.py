@@ -1,0 +1,86 @@
+"""How the database file is opened and checked, and what SQLite's complaints mean for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from backend.contract.errors import DamagedError, EverstepError, LockedError, StorageError
+
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
+_REFUSED = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError, apsw.NoLFSError)
+_PRAGMAS = (
+    ("synchronous", "FULL"),
+    ("fullfsync", 1),
+    ("checkpoint_fullfsync", 1),
+    ("foreign_keys", 1),
+    ("trusted_schema", 0),
+    ("cell_size_check", 1),
+    ("mmap_size", 0),
+)
+
+
+def connect(path: Path) -> apsw.Connection:
+    """Open or create the file with the pragmas that make a commit survive power loss."""
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(5000)
+        if connection.pragma("journal_mode", "WAL") != "wal":
+            raise StorageError(
+                f"The file system of {path.parent} cannot hold a database that survives a crash.",
+                hint="Put the workspace on a local disk, not on a network or cloud folder.",
+            )
+        for name, value in _PRAGMAS:
+            connection.pragma(name, value)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check(connection: apsw.Connection, *, thorough: bool) -> None:
+    """Raises DamagedError when SQLite finds the file inconsistent."""
+    pragma = "integrity_check" if thorough else "quick_check"
+    found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(3)")]
+    if found != ["ok"]:
+        raise DamagedError(f"The database does not hold together: {found[0]}.")
+
+
+def as_everstep_error(problem: apsw.Error, path: Path) -> EverstepError | None:
+    """The error a person understands; None for what is a fault of ours."""
+    if isinstance(problem, _DAMAGED):
+        return DamagedError(
+            f"The database {path.name} is damaged ({problem}).",
+            hint="Start the service again: it keeps the bad file and rebuilds the list from the journal.",
+        )
+    if isinstance(problem, apsw.FullError):
+        return StorageError(
+            f"The disk that holds {path.parent} is full. Nothing was changed.",
+            hint="Free some space and try again.",
+            code="disk_full",
+        )
+    if isinstance(problem, _REFUSED):
+        return StorageError(
+            f"The disk that holds {path.parent} refused to read or write ({problem}). Nothing was changed.",
+            hint="See that the disk is there, writable and healthy.",
+        )
+    if isinstance(problem, apsw.BusyError):
+        return LockedError(
+            f"Another program has {path.name} open.", hint="Close it: only the service of a workspace may use it."
+        )
+    return None
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise SQLite's complaints as errors of ours."""
+    try:
+        yield
+    except apsw.Error as problem:
+        error = as_everstep_error(problem, path)
+        if error is None:
+            raise
+        raise error from problem
