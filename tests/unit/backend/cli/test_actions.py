@@ -1,0 +1,114 @@
+"""The commands that do more than ask: waiting for a check, for a base model, following the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.cli import actions
+from backend.contract.jobs import JobState
+from backend.contract.models import BaseModelView
+from backend.contract.verbs import AddResult, BaseResult, Done, QueueResult, RefusedFile
+from tests.fakes.fake_service import FakeService, job
+from tests.unit.backend.cli.conftest import Prompt
+
+
+def one_after_the_other(*results: Any) -> Callable[[Any], Any]:
+    """Answers in turn; the last one stays."""
+    left = list(results)
+    return lambda _args: left.pop(0) if len(left) > 1 else left[0]
+
+
+def base(state: str, reason: str = "") -> BaseResult:
+    return BaseResult(base=BaseModelView(base_id="tiny", source="/t", folder="/f", state=state, reason=reason))
+
+
+def test_add_waits_for_nothing_when_not_asked(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["add"] = AddResult(jobs=[job(4, JobState.CHECKING)])
+    answer = prompt("add", "a.jsonl")
+    assert answer.code == 0
+    assert "Job 4" in answer.out
+    assert fake.names() == ["add"]
+
+
+def test_add_ends_with_1_and_names_the_file_when_one_was_refused(fake: FakeService, prompt: Prompt) -> None:
+    refused = RefusedFile(path="/no.jsonl", code="dataset", message="There is no such file.")
+    fake.answers["add"] = AddResult(jobs=[job(4)], refused=[refused])
+    answer = prompt("add", "a.jsonl", "no.jsonl")
+    assert answer.code == 1
+    assert "Job 4" in answer.out
+    assert "/no.jsonl: There is no such file." in answer.err
+
+
+def test_add_waits_for_the_check_when_asked(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["add"] = AddResult(jobs=[job(4, JobState.CHECKING)])
+    fake.answers["queue.list"] = one_after_the_other(
+        QueueResult(jobs=[job(4, JobState.CHECKING)]), QueueResult(jobs=[job(4, JobState.QUEUED, total_steps=9)])
+    )
+    answer = prompt("add", "a.jsonl", "--wait", "--json")
+    assert answer.code == 0
+    assert answer.objects[0]["jobs"][0]["total_steps"] == 9
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.BLOCKED, JobState.QUARANTINED])
+def test_add_ends_with_1_and_the_reason_when_the_check_fails(
+    fake: FakeService, prompt: Prompt, state: JobState
+) -> None:
+    fake.answers["add"] = AddResult(jobs=[job(4, JobState.CHECKING)])
+    fake.answers["queue.list"] = QueueResult(jobs=[job(4, state, reason="Line 3 is no JSON.")])
+    answer = prompt("add", "a.jsonl", "--wait")
+    assert answer.code == 1
+    assert "Line 3 is no JSON." in answer.err
+
+
+def test_base_set_waits_until_the_model_is_ready(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["base.set"] = base("converting")
+    fake.answers["base.show"] = one_after_the_other(base("converting"), base("ready"))
+    answer = prompt("base", "set", "model.gguf", "--json")
+    assert answer.code == 0
+    assert answer.objects[0]["base"]["state"] == "ready"
+    assert "Converting" in answer.err
+
+
+def test_base_set_ends_with_1_and_the_reason_when_it_fails(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["base.set"] = base("fetching")
+    fake.answers["base.show"] = base("failed", "The model holds pickle weights.")
+    answer = prompt("base", "set", "org/name")
+    assert answer.code == 1
+    assert "The model holds pickle weights." in answer.err
+
+
+def test_status_starts_no_service_when_none_runs(prompt: Prompt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.cli.service_process._start", pytest.fail)
+    for words in (["status"], ["logs"], ["config", "show"], ["shutdown"]):
+        assert prompt(*words).code == 0
+
+
+def test_logs_follow_until_interrupted_with_130(fake: FakeService, prompt: Prompt, monkeypatch: Any) -> None:
+    fake.workspace.logs.mkdir(parents=True)
+    path = fake.workspace.logs / "everstep_20260101.log"
+    path.write_text("first\n", encoding="utf-8")
+    num_naps = 0
+
+    def nap(_seconds: float) -> None:
+        nonlocal num_naps
+        num_naps += 1
+        if num_naps == 2:
+            raise KeyboardInterrupt
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("second\n")
+
+    monkeypatch.setattr(time, "sleep", nap)
+    answer = prompt("logs", "--follow", "--json")
+    assert answer.code == actions.EXIT_INTERRUPTED
+    assert answer.objects == [{"line": "first"}, {"line": "second"}]
+
+
+def test_shutdown_says_so_when_nothing_runs(prompt: Prompt, fake: FakeService) -> None:
+    fake.answers["shutdown"] = Done(done="Everything is saved.")
+    assert "Everything is saved." in prompt("shutdown").out
+    fake.workspace.endpoint_file.unlink()
+    assert "nothing to end" in prompt("shutdown").err
