@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -64,8 +64,7 @@ class FakeService:
         self.events: list[tuple[str, ServiceEvent]] = []
         self.num_to_drop = 0
         """So many requests are received and then cut off without an answer."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
@@ -127,68 +126,79 @@ def running(root: Path) -> Iterator[FakeService]:
         fake.stop()
 
 
-def _handler_class(fake: FakeService) -> type[BaseHTTPRequestHandler]:
-    class _Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            """Silence."""
+class _Server(ThreadingHTTPServer):
+    """Knows the fake it speaks for."""
 
-        def do_GET(self) -> None:
-            path = urlsplit(self.path)
-            if not self._allowed():
+    daemon_threads = True
+
+    def __init__(self, fake: FakeService) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fake = fake
+
+
+class _Handler(BaseHTTPRequestHandler):
+    @property
+    def fake(self) -> FakeService:
+        return cast(_Server, self.server).fake
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Silence."""
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path)
+        if not self._allowed():
+            return
+        if path.path == "/v1/ready":
+            ready = {"api_version": API_VERSION, "program_version": "0", "pid": os.getpid(), "safe_mode": False}
+            self._send(200, json.dumps(ready).encode())
+        elif path.path == "/v1/events":
+            self._send_events()
+        else:
+            self._carry_out(path.path, lambda verb: _from_query(path.query, verb.args), changes=False)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self._allowed():
+            self.fake.keys.append(self.headers["Idempotency-Key"])
+            if self.fake.num_to_drop:
+                self.fake.num_to_drop -= 1
+                self.close_connection = True
                 return
-            if path.path == "/v1/ready":
-                ready = {"api_version": API_VERSION, "program_version": "0", "pid": os.getpid(), "safe_mode": False}
-                self._send(200, json.dumps(ready).encode())
-            elif path.path == "/v1/events":
-                self._send_events()
-            else:
-                self._carry_out(path.path, lambda verb: _from_query(path.query, verb.args), changes=False)
+            self._carry_out(self.path, lambda verb: msgspec.json.decode(body, type=verb.args), changes=True)
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self._allowed():
-                fake.keys.append(self.headers["Idempotency-Key"])
-                if fake.num_to_drop:
-                    fake.num_to_drop -= 1
-                    self.close_connection = True
-                    return
-                self._carry_out(self.path, lambda verb: msgspec.json.decode(body, type=verb.args), changes=True)
+    def _allowed(self) -> bool:
+        good = (
+            self.headers["Authorization"] == f"Bearer {self.fake.token}"
+            and self.headers["Host"] == f"127.0.0.1:{self.fake.port}"
+            and self.headers["Origin"] is None
+        )
+        if not good:
+            self._send(401, b"{}")
+        return good
 
-        def _allowed(self) -> bool:
-            good = (
-                self.headers["Authorization"] == f"Bearer {fake.token}"
-                and self.headers["Host"] == f"127.0.0.1:{fake.port}"
-                and self.headers["Origin"] is None
-            )
-            if not good:
-                self._send(401, b"{}")
-            return good
+    def _carry_out(self, path: str, read: Callable[[Any], Any], *, changes: bool) -> None:
+        verb = next((verb for verb in VERBS if verb.path == path and verb.changes == changes), None)
+        try:
+            if verb is None:
+                raise NotFoundError(f"No route {path}.")
+            self._send(200, msgspec.json.encode(self.fake.answer(verb.name, read(verb))))
+        except EverstepError as problem:
+            self._send(problem.status, msgspec.json.encode(problem.body()))
 
-        def _carry_out(self, path: str, read: Callable[[Any], Any], *, changes: bool) -> None:
-            verb = next((verb for verb in VERBS if verb.path == path and verb.changes == changes), None)
-            try:
-                if verb is None:
-                    raise NotFoundError(f"No route {path}.")
-                self._send(200, msgspec.json.encode(fake.answer(verb.name, read(verb))))
-            except EverstepError as problem:
-                self._send(problem.status, msgspec.json.encode(problem.body()))
+    def _send_events(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for event_id, event in self.fake.events:
+            head = f"id: {event_id}\n" if event_id else ""
+            self.wfile.write(f"{head}data: {msgspec.json.encode(event).decode()}\n\n".encode())
+        self.wfile.write(b": beat\n\n")
 
-        def _send_events(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.end_headers()
-            for event_id, event in fake.events:
-                head = f"id: {event_id}\n" if event_id else ""
-                self.wfile.write(f"{head}data: {msgspec.json.encode(event).decode()}\n\n".encode())
-            self.wfile.write(b": beat\n\n")
-
-        def _send(self, code: int, body: bytes) -> None:
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    return _Handler
+    def _send(self, code: int, body: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def _from_query(query: str, args: type[Struct]) -> Struct:
