@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from backend.cli import offline
+from backend.cli import log_files, offline
 from backend.cli.printing import print_error, print_json, tell
 from backend.cli.progress import Stages
 from backend.cli.session import Session
-from backend.cli.words import clean
+from backend.cli.words import clean, plural
 from backend.contract.errors import BadInputError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
@@ -21,6 +21,7 @@ from backend.contract.verbs import AddResult, BaseResult, LogsResult, Protection
 
 _POLL_SECONDS = 0.25
 _FOLLOW_SECONDS = 1.0
+_PROBLEMS_TOLD = 3
 EXIT_OK, EXIT_FAILED, EXIT_ARGUMENTS, EXIT_PROTECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -62,13 +63,26 @@ def _add(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
     session.show(result)
     for refused in result.refused:
         tell(f"{clean(refused.path)}: {clean(refused.message)}")
-    unusable = [job for job in result.jobs if wait and job.state in _UNUSABLE]
-    for job in unusable:
-        tell(f"{clean(job.file_name)} (job {job.job_id}, {job.state.value}): {clean(job.reason)}")
+    for job in result.jobs if wait else []:
+        _tell_about_check(session, job)
+    unusable = wait and any(job.state in _UNUSABLE for job in result.jobs)
     return EXIT_FAILED if result.refused or unusable else EXIT_OK
 
 
 _UNUSABLE = frozenset({JobState.FAILED, JobState.QUARANTINED, JobState.BLOCKED})
+
+
+def _tell_about_check(session: Session, job: JobView) -> None:
+    """Why a file cannot be used, or which of its rows were set aside."""
+    name = f"{clean(job.file_name)} (job {job.job_id}, {job.state.value})"
+    if job.state in _UNUSABLE:
+        tell(f"{name}: {clean(job.reason)}")
+        return
+    report = session.call("dataset.show", job_id=job.job_id).report if job.num_problems else None
+    for problem in report.problems[:_PROBLEMS_TOLD] if report else []:
+        tell(f"{name}: line {problem.line}: {clean(problem.message)}")
+    if job.num_problems > _PROBLEMS_TOLD:
+        tell(f"{name}: {plural(job.num_problems, 'row')} in all; `dataset show {job.job_id}` shows more.")
 
 
 def wait_for_checks(session: Session, job_ids: list[int], stages: Stages | None = None) -> list[JobView]:
@@ -165,7 +179,7 @@ def _logs(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
         raise ArgumentError(f"--lines cannot be {lines}; it is 0 or more.")
     if not follow:
         result = _online(
-            session, lambda: session.call("logs", lines=lines), lambda: offline.logs(session.workspace, lines)
+            session, lambda: session.call("logs", lines=lines), lambda: log_files.newest_lines(session.workspace, lines)
         )
         session.show(result)
         return EXIT_OK
@@ -180,7 +194,7 @@ def _logs(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
 
 def follow_logs(session: Session, lines: int) -> Iterator[LogsResult]:
     """The newest lines, then new ones as the daily files grow. Reads files: the log outlives every service."""
-    tail = offline.LogTail(session.workspace)
+    tail = log_files.LogTail(session.workspace)
     yield tail.start(lines)
     while True:
         time.sleep(_POLL_SECONDS)

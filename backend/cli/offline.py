@@ -17,12 +17,9 @@ from backend.cli.words import duration
 from backend.contract.errors import BadInputError
 from backend.contract.settings import Config, describe, parse_config
 from backend.contract.status import Activity, RunState, StatusView
-from backend.contract.verbs import ConfigResult, LogsResult
+from backend.contract.verbs import ConfigResult
 from backend.formats.progress import read_progress
 from backend.formats.workspace import Workspace
-
-_TAIL_BYTES = 4 << 20
-"""Of a log file, at most its last 4 MB are read."""
 
 
 def status(workspace: Workspace) -> StatusView:
@@ -50,21 +47,6 @@ def status(workspace: Workspace) -> StatusView:
         checking=[],
         sentence=_sentence(workspace, last, trainer_lives=trainer_folder is not None, stop_file=stop_file),
     )
-
-
-def logs(workspace: Workspace, lines: int) -> LogsResult:
-    """The newest lines of the daily log files, oldest first."""
-    found: list[str] = []
-    for path in log_files(workspace)[::-1]:
-        found = _last_lines(path, lines - len(found)) + found
-        if len(found) >= lines:
-            break
-    return LogsResult(lines=found[-lines:] if lines > 0 else [])
-
-
-def log_files(workspace: Workspace) -> list[Path]:
-    """Daily log files, oldest first."""
-    return sorted(workspace.logs.glob("everstep_*.log")) if workspace.logs.is_dir() else []
 
 
 def config(workspace: Workspace) -> ConfigResult:
@@ -137,50 +119,3 @@ def _sentence(workspace: Workspace, last: StatusView, *, trainer_lives: bool, st
     if last.updated_at:
         parts.append(f"What follows was true {duration(time.time() - last.updated_at)} ago.")
     return " ".join(parts)
-
-
-def _last_lines(path: Path, num_lines: int) -> list[str]:
-    try:
-        with open(path, "rb") as file:
-            length = file.seek(0, os.SEEK_END)
-            file.seek(max(0, length - _TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = text.splitlines()
-    return lines[-num_lines:] if num_lines > 0 else []
-
-
-class LogTail:
-    """Reads what is added to the daily logs, from one day's file into the next."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._file: Path | None = None
-        self._offset = 0
-
-    def start(self, num_lines: int) -> LogsResult:
-        """The newest lines there are; `fresh_lines` goes on after them."""
-        files = log_files(self._workspace)
-        if files:
-            self._file = files[-1]
-            self._offset = files[-1].stat().st_size
-        return logs(self._workspace, num_lines)
-
-    def fresh_lines(self) -> LogsResult:
-        """Whole lines that came since the last call."""
-        lines: list[str] = []
-        for path in log_files(self._workspace):
-            if self._file is not None and path.name < self._file.name:
-                continue
-            offset = self._offset if path == self._file else 0
-            try:
-                with open(path, "rb") as file:
-                    file.seek(offset)
-                    data = file.read(_TAIL_BYTES)
-            except OSError:
-                continue
-            whole = data[: data.rfind(b"\n") + 1]
-            lines += whole.decode("utf-8", "replace").splitlines()
-            self._file, self._offset = path, offset + len(whole)
-        return LogsResult(lines=lines)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.cli import actions
+from backend.contract.datasets import CheckReport, DatasetView, RowProblem
 from backend.contract.jobs import JobState
 from backend.contract.models import BaseModelView
 from backend.contract.verbs import AddResult, BaseResult, Done, QueueResult, RefusedFile
@@ -51,6 +52,17 @@ def test_add_waits_for_the_check_when_asked(fake: FakeService, prompt: Prompt) -
     answer = prompt("add", "a.jsonl", "--wait", "--json")
     assert answer.code == 0
     assert answer.objects[0]["jobs"][0]["total_steps"] == 9
+
+
+def test_add_names_the_line_when_a_row_was_set_aside(fake: FakeService, prompt: Prompt) -> None:
+    problem = RowProblem(line=7, kind="broken_json", message="No JSON.")
+    report = CheckReport(ok=True, problems=[problem])
+    fake.answers["add"] = AddResult(jobs=[job(4, JobState.CHECKING)])
+    fake.answers["queue.list"] = QueueResult(jobs=[job(4, num_problems=1)])
+    fake.answers["dataset.show"] = DatasetView(dataset_id="d", file_name="f", size_bytes=1, added_at=1.0, report=report)
+    answer = prompt("add", "a.jsonl", "--wait")
+    assert answer.code == 0
+    assert "line 7: No JSON." in answer.err
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.BLOCKED, JobState.QUARANTINED])

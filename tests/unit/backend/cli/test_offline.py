@@ -89,30 +89,6 @@ def test_status_makes_nothing_when_there_is_no_workspace(tmp_path: Path) -> None
     assert not (tmp_path / "none").exists()
 
 
-def test_logs_reach_back_over_days_when_the_newest_is_short(workspace: Workspace) -> None:
-    (workspace.logs / "everstep_20260101.log").write_text("a\nb\n", encoding="utf-8")
-    (workspace.logs / "everstep_20260102.log").write_text("c\n", encoding="utf-8")
-    assert offline.logs(workspace, 2).lines == ["b", "c"]
-    assert offline.logs(workspace, 0).lines == []
-    assert offline.logs(workspace, 99).lines == ["a", "b", "c"]
-
-
-def test_log_tail_follows_into_the_next_day_and_waits_for_whole_lines(workspace: Workspace) -> None:
-    today, tomorrow = workspace.logs / "everstep_20260101.log", workspace.logs / "everstep_20260102.log"
-    today.write_text("a\nb\n", encoding="utf-8")
-    tail = offline.LogTail(workspace)
-    assert tail.start(1).lines == ["b"]
-    assert tail.fresh_lines().lines == []
-    with open(today, "a", encoding="utf-8") as file:
-        file.write("c\nhal")
-    assert tail.fresh_lines().lines == ["c"]
-    with open(today, "a", encoding="utf-8") as file:
-        file.write("f\n")
-    tomorrow.write_text("d\n", encoding="utf-8")
-    assert tail.fresh_lines().lines == ["half", "d"]
-    assert tail.fresh_lines().lines == []
-
-
 def test_config_shows_defaults_when_there_is_no_file(workspace: Workspace) -> None:
     values = {view.key: view.value for view in offline.config(workspace).settings}
     assert values["training.learning_rate"] == 2e-4
