@@ -203,7 +203,7 @@ def main(argv: list[str]) -> int:
         narrator.failure(_explain_os_error(error) if isinstance(error, OSError) else error)
         return 1
     except KeyboardInterrupt:
-        narrator.line("Interrupted. " + NO_HALF)
+        narrator.line("Interrupted. Nothing half-made will be used; the next start begins anew.")
         return 130
     return 0
 

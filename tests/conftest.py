@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-ROOM_ORDER = ("unit", "architecture", "integration", "torture", "gui", "e2e", "gpu")
+ROOM_ORDER = ("unit", "architecture", "integration", "e2e", "torture", "gui", "gpu")
+
+EVERYDAY_SECONDS = 360
 
 
 class LogExpectation:
@@ -66,17 +68,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("no NVIDIA driver on this machine")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what each room cost."""
-    seconds: dict[str, float] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if isinstance(report, pytest.TestReport):
-                room = _room(TESTS.parent / report.location[0])
-                seconds[room] = seconds.get(room, 0.0) + report.duration
-    if seconds:
-        told = " · ".join(f"{room} {seconds[room]:.1f} s" for room in sorted(seconds, key=_rank))
-        terminalreporter.write_line(f"cost: {told}")
+class RoomCosts:
+    """Adds up what each room cost, prints it, and fails an everyday run that outgrew its budget."""
+
+    def __init__(self, *, is_everyday: bool) -> None:
+        self._is_everyday = is_everyday
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        room = _room(TESTS.parent / report.location[0])
+        self._seconds[room] = self._seconds.get(room, 0.0) + report.duration
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._is_over() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        told = " · ".join(f"{room} {self._seconds[room]:.1f} s" for room in sorted(self._seconds, key=_rank))
+        if told:
+            terminalreporter.write_line(f"cost: {told}")
+        if self._is_over():
+            total = sum(self._seconds.values())
+            terminalreporter.write_line(f"OVER BUDGET: {total:.0f} s; an everyday run may cost {EVERYDAY_SECONDS} s")
+
+    def _is_over(self) -> bool:
+        return self._is_everyday and sum(self._seconds.values()) > EVERYDAY_SECONDS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An everyday run is one that leaves the `full` tests out."""
+    config.pluginmanager.register(RoomCosts(is_everyday="not full" in config.getoption("markexpr")))
 
 
 def _order(path: Path) -> int:

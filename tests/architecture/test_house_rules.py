@@ -17,6 +17,7 @@ FUNCTION_LINES, TRAINER_FUNCTION_LINES = 50, 80
 MAY_WRITE = {
     "backend/store/durable.py": "the one room that renames, unlinks and writes durably",
     "backend/formats/progress.py open": "shared memory, not a record: it is worth nothing after the process",
+    "backend/supervisor/launcher.py open": "the trainer's stderr, which the trainer itself fills",
     "backend/formats/token_store.py open": "fills the staging folder that durable.commit_folder gave it",
 }
 MAY_PRINT = {
@@ -28,6 +29,7 @@ MAY_IMPORT_LATE = {
     "main.py backend.guardian.guardian": "a role is imported only when it was asked for",
     "main.py backend.cli.main": "a role is imported only when it was asked for",
 }
+MANY_PARAMETERS = {"backend/trainer/attention.py document_attention": "called by transformers with these names"}
 # A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
 LONG_FILES: dict[str, int] = {
     "backend/contract/verbs.py": 446,  # one declaration after the other
@@ -182,6 +184,7 @@ def test_functions_take_few_parameters() -> None:
         for source in product()
         for function in rules.functions(source)
         for fault in rules.parameter_faults(function)
+        if f"{source.name} {function.name}" not in MANY_PARAMETERS
     ]
     assert faults == []
 
