@@ -57,6 +57,10 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     """Supervised tokens beyond max_length."""
     longest_row_tokens: int = 0
     mean_row_tokens: float = 0.0
+    p95_row_tokens: int = 0
+    """95 % of the rows have at most so many tokens, before cutting."""
+    length_histogram: list[tuple[int, int]] = []
+    """(upper bound in tokens, rows up to it and above the one before), bounds are powers of two."""
     tokenizer_sha256: str = ""
     max_length: int = 0
     problems: list[RowProblem] = []
