@@ -16,7 +16,7 @@ LINT_IMPORTS = "import sys; from importlinter.cli import lint_imports_command as
 LINTS = (
     ("ruff", ["-m", "ruff", "check", "."]),
     ("mypy", ["-m", "mypy"]),
-    ("import-linter", ["-c", LINT_IMPORTS]),
+    ("import-linter", ["-c", LINT_IMPORTS, "--no-logo"]),
 )
 EVERYDAY = "not full and not gpu"
 
