@@ -268,9 +268,10 @@ class Engine:
 
     def launch_service(self) -> None:
         """Start a bare service, without a guardian, and return at once."""
-        self._run([sys.executable, "-P", "-m", "backend.service", "--workspace", str(self.workspace.root)])
+        command = [sys.executable, "-P", "-m", "backend.service", "--workspace", str(self.workspace.root)]
+        self._run(command, PYTHONPATH=str(ROOT))
 
-    def _run(self, command: list[str]) -> None:
+    def _run(self, command: list[str], **environment: str) -> None:
         with open(self.log, "ab") as log:
             self._guardian = subprocess.Popen(
                 [*self._prefix, *command],
@@ -278,7 +279,7 @@ class Engine:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**self._environment, "PYTHONPATH": str(ROOT)},
+                env={**self._environment, **environment},
                 cwd=self.log.parent,
             )
 
