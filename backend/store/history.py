@@ -232,7 +232,8 @@ def _branch(tx: Transaction, branch: int | None) -> int:
 
 
 def _insert(tx: Transaction, table: str, row: dict[str, Any]) -> bool:
-    sql = f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) RETURNING 1"
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING 1"
     return tx.one(sql, list(row.values())) is not None
 
 

@@ -68,6 +68,7 @@ CREATE TABLE jobs (
     removed_at REAL
 );
 CREATE INDEX jobs_order ON jobs (removed_at, state, priority, rank, job_id);
+CREATE INDEX jobs_rank ON jobs (priority, rank);
 
 CREATE TABLE undo (
     undo_id INTEGER PRIMARY KEY AUTOINCREMENT,
