@@ -79,6 +79,17 @@ def build() -> App:
     return app
 
 
+def extra_flags(verb: Verb) -> list[tuple[str, str]]:
+    """Name and help of the flags that only the prompt has for this verb."""
+    slots = _extra_slots(verb)
+    return [(slot.name, str(slot.annotation.__metadata__[0].help)) for slot in slots]
+
+
+def _extra_slots(verb: Verb) -> tuple[Slot, ...]:
+    confirm = (_CONFIRM,) if verb.protection is Protection.CONFIRM else ()
+    return (*_EXTRA_FLAGS.get(verb.name, ()), *confirm)
+
+
 def _app(name: str, told: str) -> App:
     return App(
         name=name,
@@ -94,10 +105,7 @@ def _app(name: str, told: str) -> App:
 
 
 def _command(verb: Verb) -> Callable[..., int]:
-    slots = [*_slots(verb), *_EXTRA_FLAGS.get(verb.name, ())]
-    if verb.protection is Protection.CONFIRM:
-        slots.append(_CONFIRM)
-    slots += _EVERYWHERE
+    slots = [*_slots(verb), *_extra_slots(verb), *_EVERYWHERE]
     by_place = [slot.name for slot in slots if slot.kind is Slot.POSITIONAL_ONLY]
 
     def command(*placed: Any, **named: Any) -> int:
