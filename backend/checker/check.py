@@ -17,16 +17,17 @@ from backend.checker.dialect import dialect_of
 from backend.checker.holdout import Candidate
 from backend.checker.masking import Renderer
 from backend.checker.problems import ProblemLog, RowError
-from backend.checker.reading import Record
+from backend.checker.records import Record
 from backend.checker.rows import canonical_bytes, canonical_row, row_sha256
-from backend.checker.scan import OnProgress, Scan, progressing, protected_rows, scan
+from backend.checker.scan import OnProgress, progressing, protected_rows, scan
 from backend.checker.shapes import NAMES, shape_of
 from backend.checker.source import Source, open_source
 from backend.checker.stores import HELD_OUT, TRAIN, VALIDATION, Prepared, StoreSet
-from backend.checker.template import ChatTemplate, TemplateLimitError
+from backend.checker.template import TemplateLimitError
 from backend.checker.tokens import Encoded, ModelTokenizer
 from backend.contract.datasets import CheckReport, CheckRequest
 from backend.contract.errors import DatasetError, EverstepError, ModelError
+from backend.store.durable import remove_tree
 
 SCAN_SHARE = 0.15
 _CHUNK_ROWS = 512
@@ -71,16 +72,21 @@ class _Check:
         self._renderer = self._make_renderer()
         self._held_out = protected_rows(request.validation)
         found = scan(source, request, self._held_out, self._problems, self._progress_from(0.0, SCAN_SHARE, source))
-        self._know(format=found.format, num_rows=found.num_rows)
+        self._know(num_rows=found.shapes.total)
+        shape = found.shapes.judge(source.name)
+        self._know(format=shape)
         self._problems = ProblemLog()  # the second pass finds them again, in order with its own
-        picked = self._proven(found)
+        picked = self._proven(found.picked(shape))
         with StoreSet(Path(request.out_folder), self._tokenizer, request.max_length) as stores:
-            self._write_rows(source, found, picked, stores)
+            self._write_rows(source, shape, picked, stores)
             self._finish(source, stores)
         return self._report
 
     def refused(self, refusal: EverstepError) -> CheckReport:
-        """A report of what is known so far and why it ends here."""
+        """A report of what is known so far and why it ends here; nothing half-written stays."""
+        for store in (TRAIN, HELD_OUT, VALIDATION):
+            remove_tree(Path(self._request.out_folder) / store)
+        self._know(num_train=0, num_validation=0, num_heldout=0)
         self._know(ok=False, refusal=refusal.body(), num_rejected=self._problems.num_dropped)
         self._know(problems=self._problems.listed, problem_counts=self._problems.counts)
         return self._report
@@ -106,10 +112,10 @@ class _Check:
 
     # ---- held-out rows -------------------------------------------------------------------------------------
 
-    def _proven(self, found: Scan) -> dict[bytes, Candidate]:
+    def _proven(self, picked: list[Candidate]) -> dict[bytes, Candidate]:
         """The picked rows that can be measured with; none when they are too few."""
         rows = []
-        for candidate in found.picked:
+        for candidate in picked:
             try:
                 rendered = self._renderer.render(msgspec.json.decode(candidate.canonical))
             except (RowError, TemplateLimitError):
@@ -126,9 +132,9 @@ class _Check:
 
     # ---- second pass ---------------------------------------------------------------------------------------
 
-    def _write_rows(self, source: Source, found: Scan, picked: dict[bytes, Candidate], stores: StoreSet) -> None:
+    def _write_rows(self, source: Source, shape: str, picked: dict[bytes, Candidate], stores: StoreSet) -> None:
         rows = progressing(source, self._request.max_length, self._progress_from(SCAN_SHARE, 1.0 - SCAN_SHARE, source))
-        prepared = self._prepared(rows, found, picked)
+        prepared = self._prepared(rows, shape, picked)
         with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as tokenising:
             pending = None
             for chunk in _chunks(prepared):
@@ -143,12 +149,12 @@ class _Check:
         for row, tokens in zip(chunk, encoded, strict=True):
             stores.add(row, tokens, self._problems)
 
-    def _prepared(self, rows: Iterable[Record], found: Scan, picked: dict[bytes, Candidate]) -> Iterator[Prepared]:
+    def _prepared(self, rows: Iterable[Record], shape: str, picked: dict[bytes, Candidate]) -> Iterator[Prepared]:
         whole = self._request.validation.mode == "whole"
         apart = VALIDATION if self._request.validation.mode == "pick" else HELD_OUT
         for record in rows:
             try:
-                row = self._prepare(record, found.format)
+                row = self._prepare(record, shape)
             except RowError as problem:
                 self._problems.drop(record.line, problem)
                 continue

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from backend.checker.holdout import Candidate, HeldOutIndex, Picker, num_held_out
 from backend.checker.problems import ProblemLog, RowError
-from backend.checker.reading import Record, records
+from backend.checker.reading import records
+from backend.checker.records import Record
 from backend.checker.rows import canonical_bytes, canonical_row, row_sha256
 from backend.checker.shapes import REFUSED, UNREADABLE, ShapeCount, shape_of
 from backend.checker.source import Source
@@ -24,13 +24,27 @@ _PROGRESS_SECONDS = 0.2
 _CANONICAL_BYTES_PER_TOKEN = 64
 
 
-@dataclass(frozen=True)
 class Scan:
-    """What the first pass found."""
+    """What the first pass saw."""
 
-    format: str
-    num_rows: int
-    picked: list[Candidate]
+    def __init__(self, plan: ValidationPlan) -> None:
+        self.shapes = ShapeCount()
+        self._plan = plan
+        self._picker = Picker(plan.max_rows if plan.mode in ("pick", "exclude") else 0)
+        self._num_usable: dict[str, int] = {}
+
+    def count_usable(self, shape: str) -> None:
+        """One more row that has a canonical form."""
+        self._num_usable[shape] = self._num_usable.get(shape, 0) + 1
+
+    def offer(self, candidate: Candidate) -> None:
+        """A row that may be held out."""
+        self._picker.offer(candidate)
+
+    def picked(self, shape: str) -> list[Candidate]:
+        """The rows to hold out of a file of this format."""
+        wanted = num_held_out(self._plan, self._num_usable.get(shape, 0))
+        return self._picker.lowest(wanted) if wanted else []
 
 
 def progressing(source: Source, max_length: int, on_progress: OnProgress) -> Iterator[Record]:
@@ -65,33 +79,23 @@ def protected_rows(plan: ValidationPlan) -> HeldOutIndex:
 def scan(
     source: Source, request: CheckRequest, protected: HeldOutIndex, problems: ProblemLog, on_progress: OnProgress
 ) -> Scan:
-    """Read all rows once. Raises DatasetError when the file is of no usable format."""
-    plan = request.validation
-    picker = Picker(plan.max_rows if plan.mode in ("pick", "exclude") else 0)
-    count = ShapeCount()
-    num_usable: dict[str, int] = {}
+    """Read all rows once."""
+    found = Scan(request.validation)
+    largest = _CANONICAL_BYTES_PER_TOKEN * request.max_length
     for record in progressing(source, request.max_length, on_progress):
         shape = UNREADABLE if record.problem else shape_of(record.value)
-        count.add(record.line, shape, record.problem)
+        found.shapes.add(record.line, shape, record.problem)
         if record.problem:
             problems.drop(record.line, record.problem)
         if shape == UNREADABLE or shape in REFUSED:
             continue
-        candidate = _candidate(record, shape)
-        if candidate is None:
-            continue
-        num_usable[shape] = num_usable.get(shape, 0) + 1
-        small = len(candidate.canonical) <= _CANONICAL_BYTES_PER_TOKEN * request.max_length
-        if small and not protected.repeats(msgspec.json.decode(candidate.canonical), candidate.sha256):
-            picker.offer(candidate)
-    judged = count.judge(source.name)
-    wanted = num_held_out(plan, num_usable.get(judged, 0))
-    return Scan(judged, count.total, picker.lowest(wanted) if wanted else [])
-
-
-def _candidate(record: Record, shape: str) -> Candidate | None:
-    try:
-        canonical = canonical_bytes(canonical_row(record.value, shape))
-    except RowError:
-        return None
-    return Candidate(record.line, row_sha256(canonical), canonical)
+        try:
+            row = canonical_row(record.value, shape)
+        except RowError:
+            continue  # the second pass reports it
+        found.count_usable(shape)
+        canonical = canonical_bytes(row)
+        sha256 = row_sha256(canonical)
+        if len(canonical) <= largest and not protected.repeats(row, sha256):
+            found.offer(Candidate(record.line, sha256, canonical))
+    return found

@@ -27,6 +27,7 @@ from backend.store.durable import Appender, make_folder
 
 TRAIN, HELD_OUT, VALIDATION = "tokens", "heldout", "validation"
 _NUM_PREVIEWS = 3
+_SPLIT = "{count} documents are longer than max_length and were split; nothing of them is lost."
 _NO_END = (
     "The answer of row {line} ends without an end-of-turn token of the model, so it may learn not to stop. "
     "Check the chat template of the base model."
@@ -142,7 +143,7 @@ class StoreSet:
         size = self._tokenizer.vocab_size
         if size is not None and encoded.ids.size and int(encoded.ids.max()) >= size:
             raise ModelError(
-                f"Its tokenizer gives token {int(encoded.ids.max())} (row {row.line}), but the model knows only {size}.",
+                f"Its tokenizer gives token {int(encoded.ids.max())} (row {row.line}), the model knows only {size}.",
                 hint="Tokenizer and model do not belong together; set the base model again.",
                 code="tokenizer",
             )
@@ -173,7 +174,7 @@ class StoreSet:
             begin = int(np.argmax(encoded.supervised))
             return RowError(
                 "no_supervised_token",
-                f"The answer begins after {begin} tokens, beyond max_length {self._max_length}: nothing would be learned.",
+                f"The answer begins after {begin} tokens, beyond max_length {self._max_length}: nothing is learned.",
             )
         return RowError("no_supervised_token", "The row has no token that could be learned.")
 

@@ -13,10 +13,9 @@ Written once by the checker into a staging folder that the service then commits;
 from __future__ import annotations
 
 import json
-from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,7 @@ class TokenStoreWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[str, BufferedWriter] = {name: open(folder / name, "xb") for name in _FILES}
+        self._files: dict[str, BinaryIO] = {name: (folder / name).open("xb") for name in _FILES}
         self._write("offsets.u64", np.zeros(1, dtype="<u8"))
         self.num_rows = 0
         self.num_tokens = 0
@@ -75,8 +74,8 @@ class TokenStoreWriter:
             "num_tokens": self.num_tokens,
             "num_supervised": self.num_supervised,
         }
-        with open(self._folder / "store.json", "x", encoding="utf-8") as file:
-            json.dump(header, file)
+        with open(self._folder / "store.json", "x", encoding="utf-8") as header_file:
+            json.dump(header, header_file)
 
     def __enter__(self) -> TokenStoreWriter:
         return self
