@@ -125,13 +125,16 @@ def set_base(session: Session, source: str, revision: str = "main", stages: Stag
     # `org/name` is a Hub id unless there is such a folder here; anything that looks like a path is one.
     is_path = path.exists() or source.startswith((".", "/", "~")) or source.lower().endswith(".gguf")
     result: BaseResult = session.call("base.set", source=str(path.absolute()) if is_path else source, revision=revision)
-    while result.base is not None and result.base.state not in ("ready", "failed"):
+    wanted = result.base.base_id if result.base is not None else ""
+    while result.base is not None and result.base.base_id == wanted and result.base.state not in ("ready", "failed"):
         stages.show(result.base.state.capitalize(), result.base.progress, result.base.base_id)
         time.sleep(_POLL_SECONDS)
         result = session.call("base.show")
-    if result.base is None or result.base.state == "failed":
-        reason = result.base.reason if result.base is not None else f"{source} could not be read."
-        raise ModelError(reason, hint="The base model set before, if any, stays in force.")
+    if result.base is None or result.base.base_id != wanted:  # the service ended meanwhile and knows no more of it
+        raise ModelError(f"{clean(source)} was not prepared to its end.", hint="Set it again.")
+    if result.base.state == "failed":
+        reason = result.base.reason.removeprefix(f"{ModelError.title}: ")
+        raise ModelError(clean(reason), hint="The base model set before, if any, stays in force.")
     return result
 
 

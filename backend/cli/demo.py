@@ -95,7 +95,6 @@ def run(session: Session, steps: int | None) -> DemoResult:
         _set_validation(session, stages)
         job = _queue_the_sample(session, steps, stages)
         job = _follow(session, job.job_id, stages)
-        stages.show("Done", 1.0)
         return demo_report.collect(session, job, seconds=time.monotonic() - started, ready_at=ready_at)
 
 

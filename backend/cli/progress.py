@@ -20,7 +20,7 @@ class Stages:
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
         self._stage = ""
         self._told_at = 0.0
 
@@ -50,11 +50,12 @@ class Stages:
             return
         if stage != self._stage:
             self._finish(True)
-            self._task = self._bar.add_task(stage, total=None, details="")
-        assert self._task is not None
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=None, details="")
+        # A stage that comes again goes on in its own line.
         self._stage = stage
         total = None if share is None else 1.0
-        self._bar.update(self._task, total=total, completed=share or 0.0, details=details)
+        self._bar.update(self._tasks[stage], total=total, completed=share or 0.0, details=details)
 
     def say(self, text: str) -> None:
         """A remark that stays."""
@@ -64,10 +65,8 @@ class Stages:
             print(text, file=sys.stderr, flush=True)
 
     def _finish(self, well: bool) -> None:
-        if self._bar is not None and self._task is not None and well:
-            self._bar.update(self._task, total=1.0, completed=1.0)
-            self._bar.stop_task(self._task)
-            self._task = None
+        if self._bar is not None and self._stage in self._tasks and well:
+            self._bar.update(self._tasks[self._stage], total=1.0, completed=1.0)
 
     def _show_line(self, stage: str, share: float | None, details: str) -> None:
         now = time.monotonic()

@@ -93,6 +93,14 @@ def test_base_set_ends_with_1_and_the_reason_when_it_fails(fake: FakeService, pr
     assert "The model holds pickle weights." in answer.err
 
 
+def test_base_set_ends_with_1_when_another_base_is_in_force_afterwards(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["base.set"] = base("fetching")
+    fake.answers["base.show"] = BaseResult(base=BaseModelView(base_id="the one before", source="/o", folder="/f"))
+    answer = prompt("base", "set", "org/name")
+    assert answer.code == 1
+    assert "not prepared to its end" in answer.err
+
+
 def test_status_starts_no_service_when_none_runs(prompt: Prompt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.cli.service_process._start", pytest.fail)
     for words in (["status"], ["logs"], ["config", "show"], ["shutdown"]):
