@@ -25,9 +25,9 @@ from backend.store import connection as opening
 from backend.store import durable, migrations, repair
 from backend.store.journal import Journal, decode
 from backend.store.repair import Rebuilt
-from backend.store.transaction import Transaction
+from backend.store.transaction import Row, Transaction
 
-__all__ = ["Database", "Transaction"]
+__all__ = ["Database", "Row", "Transaction"]
 
 T = TypeVar("T")
 KEPT_CHANGES = 5000

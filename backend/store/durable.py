@@ -17,30 +17,19 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from backend.store.failpoints import failpoint
+from backend.store.manifest import MANIFEST as MANIFEST
+from backend.store.manifest import Manifest as Manifest
+from backend.store.manifest import hash_file as hash_file
+from backend.store.manifest import read_manifest as read_manifest
+from backend.store.manifest import regular_files
+from backend.store.manifest import verify_folder as verify_folder
 
-MANIFEST = "MANIFEST.json"
 TMP_PREFIX = ".tmp-"
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a committed folder holds; `sha256` is the digest of MANIFEST.json itself."""
-
-    meta: Mapping[str, Any]
-    files: Mapping[str, tuple[int, str]]
-    """Relative name to (size in bytes, sha256 hex)."""
-    sha256: str = field(default="")
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all files together."""
-        return sum(size for size, _ in self.files.values())
 
 
 # ---- folders -----------------------------------------------------------------------------------------------
@@ -183,31 +172,64 @@ def _copy_to(reading: int, staging: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
+def open_partial(path: Path) -> BinaryIO:
+    """Open a file that grows over several tries (a download), at its beginning; worth nothing until it is moved."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return os.fdopen(descriptor, "r+b")
+
+
 class Appender:
     """A file that only grows, one whole record a write. Not for use by two threads at once."""
 
     def __init__(self, path: Path, *, mode: int = 0o600) -> None:
         self.path = path
-        fresh = not path.exists()
+        self.is_lost = False
+        """A write of this file failed in a way that cannot be mended; it takes nothing more."""
         flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(path, flags, mode)
-        if fresh:
-            fsync_folder(path.parent)
-        self._cut_torn_record()
+        try:
+            fsync_folder(path.parent)  # also of an old file: who created it may have been killed before this
+            self._cut_torn_record()
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def append(self, record: bytes) -> None:
-        """Add one record; its newline is added here. Visible to readers at once, durable after `sync`."""
-        failpoint("durable.append_write", self.path)
-        _write_all(self._descriptor, record + b"\n")
+        """Add one record; its newline is added here. Visible to readers at once, durable after `sync`.
+
+        When the disk refuses, what was written of the record is cut off again.
+        """
+        self._require_sound()
+        size = os.fstat(self._descriptor).st_size
+        try:
+            failpoint("durable.append_write", self.path)
+            _write_all(self._descriptor, record + b"\n")
+        except OSError:
+            self.is_lost = True  # unless it can be cut back: the next record must start a line
+            os.ftruncate(self._descriptor, size)
+            self.is_lost = False
+            raise
 
     def sync(self) -> None:
-        """Make everything appended so far durable."""
-        failpoint("durable.append_fsync", self.path)
-        os.fsync(self._descriptor)
+        """Make everything appended so far durable. After a failure the file takes nothing more."""
+        self._require_sound()
+        try:
+            failpoint("durable.append_fsync", self.path)
+            os.fsync(self._descriptor)
+        except OSError:
+            self.is_lost = True
+            raise
+
+    def _require_sound(self) -> None:
+        if self.is_lost:
+            raise OSError(5, "an earlier write was lost", str(self.path))
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file. Closing twice is fine."""
+        self.is_lost = True
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _cut_torn_record(self) -> None:
         """Drop what a crash left after the last newline, so that the next record starts a line."""
@@ -265,7 +287,7 @@ def commit_folder(
 def seal_folder(folder: Path, meta: Mapping[str, Any], *, moved: Callable[[], None] = lambda: None) -> Manifest:
     """Hash and fsync every file of a staging folder, write its MANIFEST.json, fsync the folders."""
     files: dict[str, tuple[int, str]] = {}
-    for path in _regular_files(folder):
+    for path in regular_files(folder):
         size, sha256 = hash_file(path, moved=moved)
         _fsync_file(path)
         files[path.relative_to(folder).as_posix()] = (size, sha256)
@@ -278,62 +300,9 @@ def seal_folder(folder: Path, meta: Mapping[str, Any], *, moved: Callable[[], No
     failpoint("durable.manifest_before_write", folder)
     write_new(folder / MANIFEST, data)
     failpoint("durable.manifest_after_write", folder)
-    for inner in sorted({path.parent for path in _regular_files(folder)}, reverse=True):
-        fsync_folder(inner)
-    fsync_folder(folder)
+    for inner, _, _ in os.walk(folder, topdown=False):  # every folder, also one that holds only folders
+        fsync_folder(Path(inner))
     return Manifest(meta=dict(meta), files=files, sha256=hashlib.sha256(data).hexdigest())
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a committed folder. Raises OSError when missing, ValueError when it is not one of ours."""
-    data = (folder / MANIFEST).read_bytes()
-    body = json.loads(data)
-    try:
-        if body["schema"] != 1:
-            raise ValueError(f"{folder}: manifest schema {body['schema']!r}")
-        files = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in body["files"].items()}
-        return Manifest(meta=body["meta"], files=files, sha256=hashlib.sha256(data).hexdigest())
-    except (KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{folder}: not a manifest ({problem!r})") from None
-
-
-def verify_folder(
-    folder: Path, manifest_sha256: str | None = None, *, moved: Callable[[], None] = lambda: None
-) -> list[str]:
-    """Read a committed folder back and compare. Empty list: it is what was written. Never raises for damage."""
-    try:
-        manifest = read_manifest(folder)
-    except (OSError, ValueError) as problem:
-        return [f"MANIFEST.json: {problem}"]
-    if manifest_sha256 is not None and manifest.sha256 != manifest_sha256:
-        return [f"MANIFEST.json has sha256 {manifest.sha256[:12]}, expected {manifest_sha256[:12]}"]
-    problems = []
-    for name, (size, sha256) in manifest.files.items():
-        try:
-            found_size, found = hash_file(folder / name, moved=moved)
-        except OSError as problem:
-            problems.append(f"{name}: {problem.strerror}")
-            continue
-        if (found_size, found) != (size, sha256):
-            problems.append(f"{name}: {found_size} bytes with sha256 {found[:12]}, expected {size} with {sha256[:12]}")
-    present = {path.relative_to(folder).as_posix() for path in _regular_files(folder)} - {MANIFEST}
-    problems.extend(f"{name}: not in the manifest" for name in sorted(present - set(manifest.files)))
-    return problems
-
-
-def hash_file(path: Path, *, moved: Callable[[], None] = lambda: None) -> tuple[int, str]:
-    """(size in bytes, sha256 hex) of a regular file, streamed; follows no link."""
-    digest = hashlib.sha256()
-    size = 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        while chunk := os.read(descriptor, _CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            moved()
-    finally:
-        os.close(descriptor)
-    return size, digest.hexdigest()
 
 
 # ---- moving and removing -----------------------------------------------------------------------------------
@@ -413,15 +382,3 @@ def _staging(path: Path, kind: str = "") -> Path:
 def _forget(path: Path) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _regular_files(folder: Path) -> list[Path]:
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(root, name)
-            if path.is_symlink() or not path.is_file():
-                raise ValueError(f"{path} is not a regular file")
-            found.append(path)
-    return found

@@ -67,26 +67,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = durable.Appender(path)
-        self._is_lost = False
         self.last_sequence = self._read_last_sequence()
         """Of the last line; 0 when empty, -1 when the last line cannot be read."""
 
     def append(self, lines: list[bytes]) -> None:
         """Add lines in one write and make them durable. Raises OSError; after that `restart` may be needed."""
-        if self._is_lost:
-            raise OSError(5, "an earlier write was lost", str(self.path))
         self._file.append(b"\n".join(lines))
-        try:
-            self._file.sync()
-        except OSError:
-            self._is_lost = True  # the kernel may have dropped the pages: never synced again, see restart
-            raise
+        self._file.sync()
         self.last_sequence = decode(lines[-1]).seq
 
     @property
     def is_usable(self) -> bool:
         """False when the file must be begun anew: its end cannot be read, or an fsync of it failed."""
-        return self.last_sequence >= 0 and not self._is_lost
+        return self.last_sequence >= 0 and not self._file.is_lost
 
     def restart(self, whole: bytes, aside: Path) -> None:
         """Begin a new journal with one line that holds everything; the old one is kept as `aside`."""
@@ -95,7 +88,6 @@ class Journal:
             durable.move(self.path, aside)
         durable.commit_file(self.path, whole + b"\n")
         self._file = durable.Appender(self.path)
-        self._is_lost = False
         self.last_sequence = decode(whole).seq
 
     def close(self) -> None:
