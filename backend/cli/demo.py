@@ -41,6 +41,7 @@ SETTINGS = {
     "training.per_device_train_batch_size": 1,
     "training.gradient_accumulation_steps": EXAMPLES_PER_STEP,
     "training.num_train_epochs": 1,
+    "training.num_samples": 2,
     "service.heldout_max_share": 0.0,  # the held-out rows have a file of their own
 }
 _POLL_SECONDS = 0.3
@@ -91,11 +92,16 @@ def run(session: Session, steps: int | None) -> DemoResult:
         _make_ready_to_train(session)
         _apply_settings(session)
         _set_base(session, stages)
-        ready_at = time.time()
+        ready_at = time.monotonic()
         _set_validation(session, stages)
         job = _queue_the_sample(session, steps, stages)
-        job = _follow(session, job.job_id, stages)
-        return demo_report.collect(session, job, seconds=time.monotonic() - started, ready_at=ready_at)
+        job, first_step_at = _follow(session, job, stages)
+        return demo_report.collect(
+            session,
+            job,
+            seconds=time.monotonic() - started,
+            seconds_to_first_step=first_step_at - ready_at,
+        )
 
 
 @contextmanager
@@ -211,14 +217,20 @@ def _sample_file(steps: int | None) -> Iterator[Path]:
 # ---- while it trains ---------------------------------------------------------------------------------------
 
 
-def _follow(session: Session, job_id: int, stages: Stages) -> JobView:
-    """Show how far it is until the job has ended. Raises ConflictError with the reason when it cannot go on."""
+def _follow(session: Session, job: JobView, stages: Stages) -> tuple[JobView, float]:
+    """Show how far it is until the job has ended; returns it and when its first new step was seen.
+
+    Raises ConflictError with the reason when it cannot go on.
+    """
+    done_before, first_step_at = job.done_steps, 0.0
     told_error = ""
     while True:
         view: StatusView = session.call("status")
-        job = view.job if view.job is not None and view.job.job_id == job_id else _job(session, job_id)
+        job = view.job if view.job is not None and view.job.job_id == job.job_id else _job(session, job.job_id)
+        if not first_step_at and job.done_steps > done_before:
+            first_step_at = time.monotonic()
         if job.state is JobState.FINISHED:
-            return job
+            return job, first_step_at or time.monotonic()
         if job.state in TERMINAL_STATES or job.state in (JobState.BLOCKED, JobState.HELD):
             raise ConflictError(
                 f"{clean(job.file_name)} is {job.state.value}: {clean(job.reason) or 'no reason was given'}",

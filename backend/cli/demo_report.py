@@ -46,7 +46,7 @@ class DemoResult(Struct, frozen=True, kw_only=True):
     workspace: str
 
 
-def collect(session: Session, job: JobView, *, seconds: float, ready_at: float) -> DemoResult:
+def collect(session: Session, job: JobView, *, seconds: float, seconds_to_first_step: float) -> DemoResult:
     """Gather the result of a finished job."""
     metrics: list[MetricRow] = [row for row in session.call("metrics").rows if row.job_id == job.job_id]
     checkpoints = session.call("checkpoints.list").checkpoints
@@ -63,7 +63,7 @@ def collect(session: Session, job: JobView, *, seconds: float, ready_at: float) 
         tokens_per_second=_tokens_per_second(metrics),
         seconds=round(seconds, 2),
         adapter=checkpoints[0].path,
-        seconds_to_first_step=round(max(0.0, (job.started_at or ready_at) - ready_at) + metrics[0].seconds, 2),
+        seconds_to_first_step=round(seconds_to_first_step, 2),
         global_step=last,
         samples=_answered(session.call("samples").rows, first - 1, last),
         workspace=str(session.workspace.root),
