@@ -1,0 +1,213 @@
+"""From queue to control.json: gather facts, decide, carry out. Runs whenever something changed, and twice a second
+for what nobody announces: the `.stop` file, the disk, time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from backend.contract.errors import EverstepError
+from backend.contract.events import Notice
+from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
+from backend.contract.spool import Assignment, Desired, Request
+from backend.contract.status import RunState
+from backend.machine.disk import free_bytes
+from backend.queue import queue
+from backend.service import assignments, intent, trainer_events
+from backend.service.core import Core
+from backend.service.decision import Decision, Facts, decide
+from backend.service.trainer_keeper import TrainerKeeper
+from backend.store.database import Transaction
+from backend.versions import bases
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.5
+_AFTER_ERROR_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What the database knows of the facts."""
+
+    run_state: RunState
+    frees_when_paused: bool
+    active: JobView | None
+    next_job: JobView | None
+    leaving_job: int | None
+    ended_turn: int
+    requests: list[Request]
+    trainer_fits: bool
+
+
+class Dispatcher:
+    """One loop, no memory of its own but what it said last about waiting."""
+
+    def __init__(self, core: Core, keeper: TrainerKeeper) -> None:
+        self._core = core
+        self._keeper = keeper
+        self._saw_stop_file = False
+
+    async def run(self) -> None:
+        """For as long as the service lives."""
+        while True:
+            self._core.dispatch_wanted.clear()
+            try:
+                again = await self.step()
+            except (EverstepError, OSError) as problem:
+                log.error("Nothing could be dispatched: %s", problem)
+                self._core.live.error = str(problem)
+                await asyncio.sleep(_AFTER_ERROR_SECONDS)
+                continue
+            if not again:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._core.dispatch_wanted.wait(), _TICK_SECONDS)
+
+    async def step(self) -> bool:
+        """Decide once and do it; True when the next decision is due at once."""
+        await self._watch_stop_file()
+        stored = await self._core.read(self._read)
+        facts = self._facts(stored)
+        if self._keeper.current is None and await self._tidy(stored):
+            return True
+        decision = decide(facts)
+        if decision.starts_trainer:
+            await self._mark_starting(stored.next_job)
+            await self._keeper.start()
+            return True
+        if self._keeper.current is not None and decision.desired is not None:
+            return await self._tell(decision, stored)
+        return False
+
+    # ---- facts -------------------------------------------------------------------------------------------
+
+    def _read(self, tx: Transaction) -> _Stored:
+        active = queue.active(tx)
+        upcoming = active or queue.next_runnable(tx)
+        process = self._keeper.current
+        told = process.control.assignment if process else None
+        fits = upcoming is None or not assignments.needs_new_process(told, bases.current(tx), tx, upcoming.job_id)
+        return _Stored(
+            run_state=intent.run_state(tx),
+            frees_when_paused=intent.pause_frees(tx),
+            active=active,
+            next_job=upcoming,
+            leaving_job=intent.leaving_job(tx),
+            ended_turn=intent.ended_turn(tx),
+            requests=intent.requests(tx),
+            trainer_fits=fits,
+        )
+
+    def _facts(self, stored: _Stored) -> Facts:
+        core, keeper, process = self._core, self._keeper, self._keeper.current
+        assigned = self._assigned(stored)
+        idle_seconds = time.monotonic() - keeper.idle_since
+        return Facts(
+            run_state=stored.run_state,
+            stop_file=self._saw_stop_file,
+            is_shutting_down=core.is_shutting_down,
+            is_safe_mode=core.options.safe_mode,
+            frees_when_paused=stored.frees_when_paused,
+            next_job=stored.next_job.job_id if stored.next_job else None,
+            is_leaving=stored.active is not None and stored.leaving_job == stored.active.job_id,
+            may_start=self._may_start(),
+            has_trainer=process is not None,
+            was_told_to_stop=process is not None and process.was_told_to_stop,
+            assigned_job=assigned.job_id if assigned else None,
+            trainer_fits=stored.trainer_fits,
+            is_idle_for_long=assigned is None and idle_seconds > core.config.config.service.idle_retire_minutes * 60,
+        )
+
+    def _assigned(self, stored: _Stored) -> Assignment | None:
+        """The assignment the trainer has and did not end."""
+        process = self._keeper.current
+        told = process.control.assignment if process else None
+        return told if told is not None and told.turn > stored.ended_turn else None
+
+    def _may_start(self) -> bool:
+        core = self._core
+        wait = self._keeper.not_before - time.monotonic()
+        floor = core.config.config.service.disk_floor_gigabytes * 1e9
+        core.live.waiting_for = ""
+        if wait > 0:
+            core.live.waiting_for = f"The trainer is started again in {wait:.0f} s."
+        elif free_bytes(core.workspace.root) < floor:
+            core.live.waiting_for = f"The disk is too full to train: less than {floor / 1e9:.1f} GB are free."
+        return not core.live.waiting_for
+
+    async def _watch_stop_file(self) -> None:
+        """Say it once when the file comes and once when it goes; the trainer looks for itself too."""
+        exists = self._core.workspace.stop_file.exists()
+        if exists == self._saw_stop_file:
+            return
+        self._saw_stop_file = exists
+        log.warning("The .stop file is %s.", "in force" if exists else "gone")
+
+        def note(tx: Transaction) -> None:
+            job = queue.active(tx)
+            if exists and job is not None and self._keeper.current is not None:
+                queue.set_state(tx, job.job_id, JobState.STOPPING, reason="the .stop file is in force")
+            text = (
+                "Training is saved and ended, and nothing trains until the file is removed."
+                if exists
+                else "Training may go on."
+            )
+            title = "The .stop file is in force" if exists else "The .stop file was removed"
+            tx.record(Notice(at=tx.now, level="warning" if exists else "info", title=title, message=text))
+
+        await self._core.run(note)
+
+    # ---- doing -------------------------------------------------------------------------------------------
+
+    async def _tidy(self, stored: _Stored) -> bool:
+        """Without a trainer nobody will report the end of what the user asked for: finish it here."""
+        job = stored.active
+        if job is None:
+            return False
+        ends = stored.run_state is RunState.STOPPED or self._saw_stop_file or job.state is JobState.STOPPING
+        pauses = stored.run_state is RunState.PAUSED and job.state is not JobState.PAUSED
+        if stored.leaving_job == job.job_id or ends:
+            reason = "stop_file" if self._saw_stop_file else "stop"
+            await self._core.run(lambda tx: trainer_events.leave_job(tx, job, reason=reason))
+        elif pauses:
+            await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.PAUSED, reason="paused"))
+        return ends or pauses or stored.leaving_job == job.job_id
+
+    async def _mark_starting(self, job: JobView | None) -> None:
+        if job is not None and job.state not in ACTIVE_STATES:
+            await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.STARTING))
+        elif job is not None and job.state is JobState.PAUSED:
+            await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.STARTING, reason="going on"))
+
+    async def _tell(self, decision: Decision, stored: _Stored) -> bool:
+        process = self._keeper.current
+        if process is None or decision.desired is None:
+            return False
+        assigned = self._assigned(stored)
+        assignment: Assignment | None = None
+        if decision.job_id is not None:
+            if assigned is not None and assigned.job_id == decision.job_id:
+                assignment = assigned
+            elif decision.desired is Desired.RUN:
+                assignment = await self._assign(decision.job_id)
+                if assignment is None:
+                    return True  # the job waits for a person; another one may be next
+        if process.control.tell(decision.desired, assignment, stored.requests if assignment else []):
+            name = f"job {assignment.job_id}, {assignment.file_name}" if assignment else "no job"
+            log.info("Told the trainer to %s: %s.", decision.desired.value, name)
+        return False
+
+    async def _assign(self, job_id: int) -> Assignment | None:
+        core, keeper = self._core, self._keeper
+        if not keeper.is_trusted:
+            await assignments.look_at_checkpoints(core)
+            keeper.is_trusted = True
+        process = keeper.current
+        if process is None:
+            return None
+        made = await core.run(lambda tx: assignments.make_assignment(tx, core, job_id, process.attempt.attempt_seq))
+        core.live.error = None if made else core.live.error
+        return made

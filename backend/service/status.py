@@ -1,0 +1,206 @@
+"""The status: database, live figures and processes put together into one view with one sentence."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import msgspec
+
+from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
+from backend.contract.status import (
+    Activity,
+    ProcessView,
+    RunState,
+    StatusView,
+    TrainerView,
+    TrainingStatusFile,
+)
+from backend.contract.verbs import QueueStatus
+from backend.machine import processes
+from backend.queue import queue
+from backend.service import intent
+from backend.service.core import Core
+from backend.store import history
+from backend.store.database import Transaction
+from backend.supervisor.trainer_process import TrainerProcess
+from backend.versions import bases, checkpoints, lineages
+
+_NEEDS_YOU = (JobState.BLOCKED, JobState.FAILED, JobState.QUARANTINED)
+_CAN_TRAIN = (JobState.QUEUED, JobState.CHECKING)
+
+
+class StatusBoard:
+    """Makes views; asks the database within the caller's transaction."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._started_at = time.time()
+        self.trainer: TrainerProcess | None = None
+        """Kept up by the composition."""
+
+    def jobs(self, tx: Transaction, *, every: bool = True) -> list[JobView]:
+        """The queue, the running job with its time left."""
+        return [self._with_eta(job) for job in queue.list_jobs(tx, every=every)]
+
+    def view(self, tx: Transaction) -> StatusView:
+        """The whole status."""
+        core, live = self._core, self._core.live
+        jobs = queue.list_jobs(tx)
+        active = next((self._with_eta(job) for job in jobs if job.state in ACTIVE_STATES), None)
+        waiting = [job for job in jobs if job.state in _CAN_TRAIN]
+        lineage, base = lineages.current(tx), bases.current(tx)
+        head = checkpoints.newest(tx, lineage.lineage_id) if lineage else None
+        evaluation, last = history.last_evaluation(tx), history.last_step(tx)
+        eta = active.eta_seconds if active else None
+        view = StatusView(
+            workspace=str(core.workspace.root),
+            activity=Activity.IDLE,
+            run_state=intent.run_state(tx),
+            stop_file=core.workspace.stop_file.exists(),
+            stop_after_file=intent.stops_after_file(tx),
+            service=self._service(),
+            trainer=self._trainer(),
+            base_id=base.base_id if base else "",
+            lineage_id=lineage.lineage_id if lineage else None,
+            global_step=max(last.step if last else 0, head.global_step if head else 0),
+            checkpoint_step=head.global_step if head else 0,
+            checkpoint_at=head.created_at if head else None,
+            job=active,
+            num_waiting=len(waiting),
+            num_needs_you=sum(job.state in _NEEDS_YOU for job in jobs),
+            loss=last.loss if last else None,
+            validation_loss=evaluation.validation_loss if evaluation else None,
+            gap=evaluation.gap if evaluation else None,
+            think_tag_percent=history.last_think_tag_percent(tx),
+            tokens_per_second=live.tokens_per_second if active else None,
+            eta_seconds=eta,
+            queue_eta_seconds=self._queue_eta(eta, waiting, has_active=active is not None),
+            checking=[live.checking] if live.checking else [],
+            error=live.error,
+            safe_mode=core.options.safe_mode,
+            updated_at=time.time(),
+        )
+        activity = _activity(view, jobs)
+        return msgspec.structs.replace(view, activity=activity, sentence=self._sentence(view, activity, jobs))
+
+    def queue_status(self, tx: Transaction) -> QueueStatus:
+        """The queue in numbers."""
+        jobs = queue.list_jobs(tx, every=False)
+        waiting = [job for job in jobs if job.state is JobState.QUEUED]
+        active = next((self._with_eta(job) for job in jobs if job.state in ACTIVE_STATES), None)
+        undo, redo = queue.undo_titles(tx)
+        return QueueStatus(
+            counts=queue.counts(tx),
+            waiting_steps=sum(max(0, job.total_steps - job.done_steps) for job in waiting),
+            eta_seconds=self._queue_eta(active.eta_seconds if active else None, waiting, has_active=active is not None),
+            next_job=queue.next_runnable(tx),
+            can_undo=undo,
+            can_redo=redo,
+        )
+
+    def _with_eta(self, job: JobView) -> JobView:
+        if job.state not in ACTIVE_STATES or self._core.live.job_id != job.job_id:
+            return job
+        return msgspec.structs.replace(job, eta_seconds=self._core.live.eta_seconds(job.total_steps - job.done_steps))
+
+    def _queue_eta(self, eta: float | None, waiting: list[JobView], *, has_active: bool) -> float | None:
+        """Honest only when every part is known."""
+        rest = self._core.live.eta_seconds(sum(max(0, job.total_steps - job.done_steps) for job in waiting))
+        is_known = rest is not None and all(job.total_steps for job in waiting) and (eta is not None or not has_active)
+        return (eta or 0.0) + rest if is_known and rest is not None else None
+
+    def _service(self) -> ProcessView:
+        pid = os.getpid()
+        return ProcessView(pid=pid, started_at=self._started_at, memory_bytes=processes.memory_bytes(pid))
+
+    def _trainer(self) -> TrainerView | None:
+        process = self.trainer
+        if process is None:
+            return None
+        return TrainerView(
+            pid=process.identity.pid,
+            attempt_id=process.attempt.attempt_id,
+            attempt_seq=process.attempt.attempt_seq,
+            phase=self._core.live.phase,
+            started_at=process.attempt.started_at,
+            last_progress_seconds=process.seconds_since_progress(),
+            device=self._core.live.device,
+        )
+
+    def _sentence(self, view: StatusView, activity: Activity, jobs: list[JobView]) -> str:
+        live, job = self._core.live, view.job
+        if view.safe_mode:
+            return "Safe mode: the service ended several times while starting, so nothing is trained. See `logs`."
+        if view.stop_file:
+            return "The .stop file is in force: nothing trains until it is removed."
+        match activity:
+            case Activity.TRAINING if job is not None:
+                return _training_sentence(job, live.phase, live.waiting_for)
+            case Activity.RECOVERING if job is not None:
+                return f"{job.file_name}: {job.reason} {live.waiting_for}".strip()
+            case Activity.PAUSED:
+                where = f" in {job.file_name} after step {job.done_steps:,} of {job.total_steps:,}" if job else ""
+                return f"Paused{where}; `resume` goes on."
+            case Activity.STOPPED:
+                return "Stopped; `resume` goes on."
+            case Activity.CHECKING:
+                share = f", {live.check_share:.0%}" if live.check_share is not None else ""
+                return f"Checking {live.checking or 'files'}{share}."
+            case Activity.NEEDS_YOU:
+                first = next(job for job in jobs if job.state in _NEEDS_YOU)
+                return f"{first.file_name} needs you: {first.reason}"
+        if not view.base_id:
+            return "No base model yet: `base set` chooses one."
+        return "Nothing to do: `add` a file or put one into the inbox."
+
+
+def _training_sentence(job: JobView, phase: str, waiting_for: str) -> str:
+    if job.state is JobState.STOPPING:
+        return f"Saving and leaving {job.file_name} at step {job.done_steps:,} of {job.total_steps:,}."
+    if job.state is JobState.STARTING:
+        return f"Starting {job.file_name}. {waiting_for or _phase_words(phase)}".strip()
+    at = f"step {job.done_steps:,} of {job.total_steps:,}"
+    doing = {JobState.EVALUATING: "Evaluating", JobState.SAVING: "Saving"}.get(job.state, "Training")
+    loss = f", loss {job.last_loss:.3f}" if job.last_loss is not None else ""
+    return f"{doing} {job.file_name}, {at}{loss}."
+
+
+def _phase_words(phase: str) -> str:
+    return {"loading": "Loading the model.", "measuring": "Measuring the best portion size."}.get(phase, "")
+
+
+def _activity(view: StatusView, jobs: list[JobView]) -> Activity:
+    """The state pill."""
+    job = view.job
+    if view.stop_file or (view.run_state is RunState.STOPPED and job is None):
+        return Activity.STOPPED
+    if view.run_state is RunState.PAUSED or (job is not None and job.state is JobState.PAUSED):
+        return Activity.PAUSED
+    if job is not None:
+        recovering = job.state is JobState.STARTING and job.reason.startswith("recovering")
+        return Activity.RECOVERING if recovering else Activity.TRAINING
+    if view.checking or any(job.state is JobState.CHECKING for job in jobs):
+        return Activity.CHECKING
+    return Activity.NEEDS_YOU if view.num_needs_you else Activity.IDLE
+
+
+def training_status(view: StatusView) -> TrainingStatusFile:
+    """The same for the file that old `jq` lines read."""
+    job = view.job
+    return TrainingStatusFile(
+        status=view.activity.value,
+        current_step=view.global_step,
+        step=view.global_step,
+        total=job.total_steps if job else 0,
+        loss=view.loss,
+        validation_loss=view.validation_loss,
+        val_loss=view.validation_loss,
+        val_train_gap=view.gap,
+        gap=view.gap,
+        think_tag_percent=view.think_tag_percent,
+        eta=view.eta_seconds,
+        file=job.file_name if job else None,
+        error=view.error,
+        updated_at=view.updated_at,
+    )

@@ -1,0 +1,205 @@
+"""Keeps the one trainer: starts it, adopts it, listens to it, notices its end and says what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from backend.contract.errors import EverstepError
+from backend.contract.events import StepDone
+from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
+from backend.machine.processes import ProcessIdentity
+from backend.service import recovery, trainer_events
+from backend.service.core import Core
+from backend.service.status import StatusBoard
+from backend.service.trainer_events import Reading
+from backend.store.database import Transaction
+from backend.supervisor import adoption, attempts, outcome, trainer_process
+from backend.supervisor.attempts import Attempt
+from backend.supervisor.outcome import Outcome
+from backend.supervisor.restarts import RestartBudget
+from backend.supervisor.spool_reader import SpoolReader, earlier_events, read_exit, stderr_tail
+from backend.supervisor.trainer_process import TrainerProcess
+from backend.versions import retention
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+_AFTER_ERROR_SECONDS = 1.0
+_RECORDED_END_SECONDS = 0.3
+"""How long to wait for the guardian's word on how an adopted trainer ended."""
+
+
+class TrainerKeeper:
+    """At most one living trainer, `current`."""
+
+    def __init__(self, core: Core, publish_step: Callable[[StepDone], None], board: StatusBoard) -> None:
+        self._core = core
+        self._board = board
+        self._publish_step = publish_step
+        self.current: TrainerProcess | None = None
+        self.budget = RestartBudget()
+        self.not_before = 0.0
+        """time.monotonic() before which no trainer is started."""
+        self.idle_since = time.monotonic()
+        self.is_trusted = False
+        """Whether head checkpoint and index were looked at since the last trainer ended."""
+
+    # ---- starting and finding ----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start a trainer; its row is committed first. Raises OSError, EverstepError."""
+        core = self._core
+        attempt = await core.run(attempts.begin)
+        process = trainer_process.start(core.programs.trainer, attempt, core.workspace)
+        self._take(process)
+        await core.run(lambda tx: attempts.note_process(tx, attempt.attempt_seq, process.identity))
+        log.info("Started trainer %s (process %d).", attempt.attempt_id, process.identity.pid)
+
+    async def adopt_or_settle(self) -> None:
+        """At start: take over the living trainer of a service before this one, write down the end of all others."""
+        core = self._core
+        for attempt in await core.read(attempts.unended):
+            spool = attempt.spool(core.workspace)
+            identity = adoption.find_living(spool, attempt.identity) if spool.exists() else None
+            if identity is None:
+                await self._settle_ended(attempt)
+            elif self.current is None:
+                self._take(TrainerProcess(attempt, spool, identity, None))
+                if attempt.identity != identity:
+                    await core.run(_noting(attempt.attempt_seq, identity))
+                for event in earlier_events(spool, attempt.events_offset):
+                    core.live.see(event)
+                log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
+            else:
+                log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
+
+    def _take(self, process: TrainerProcess) -> None:
+        self.current = self._board.trainer = process
+        self.idle_since = time.monotonic()
+
+    async def _settle_ended(self, attempt: Attempt) -> None:
+        """An attempt that ended while no service was there."""
+        core = self._core
+        spool = attempt.spool(core.workspace)
+        reader = SpoolReader(spool, offset=attempt.events_offset, last_n=attempt.last_n)
+        while events := reader.read():
+            await self._apply(attempt, reader, events)
+        pid = attempt.identity.pid if attempt.identity else 0
+        code, signal_number = outcome.recorded_end(core.workspace.ended_file, pid, attempt.started_at) or (None, None)
+        end = outcome.judge(code=code, signal_number=signal_number, record=read_exit(spool))
+        await self._settle(attempt, end)
+
+    # ---- listening ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Listen to the present trainer, for as long as the service lives."""
+        while True:
+            process = self.current
+            try:
+                if process is None or not await self._listen(process):
+                    await asyncio.sleep(_POLL_SECONDS)
+            except (EverstepError, OSError) as problem:  # the disk may be full: what was not stored is read again
+                log.error("The trainer's news could not be stored: %s", problem)
+                self._core.live.error = str(problem)
+                if process is not None and process is self.current:
+                    await self._rewind(process)
+                await asyncio.sleep(_AFTER_ERROR_SECONDS)
+
+    async def _listen(self, process: TrainerProcess) -> bool:
+        """Apply what came; deal with its end. True when there may be more at once."""
+        ended = process.has_ended()  # asked first: what it wrote before its end is then all there
+        events = process.reader.read()
+        if events:
+            await self._apply(process.attempt, process.reader, events)
+            return True
+        if ended:
+            await self._on_ended(process)
+        return False
+
+    async def _rewind(self, process: TrainerProcess) -> None:
+        known = [a for a in await self._core.read(attempts.unended) if a.attempt_seq == process.attempt.attempt_seq]
+        if known:
+            process.reader = SpoolReader(process.spool, offset=known[0].events_offset, last_n=known[0].last_n)
+
+    async def _apply(self, attempt: Attempt, reader: SpoolReader, events: list[AnyTrainerEvent]) -> None:
+        """One transaction for all; before it, checkpoints among them are read back."""
+        core = self._core
+        saved = [event for event in events if isinstance(event, CheckpointSaved)]
+        problems = {}
+        for checkpoint in saved:
+            problems[checkpoint.path] = await core.with_files(trainer_events.read_back, checkpoint)
+        reading = Reading(
+            workspace=core.workspace,
+            attempt_seq=attempt.attempt_seq,
+            events=events,
+            last_n=reader.last_n,
+            events_offset=reader.offset,
+            problems=problems,
+            is_exact=core.live.device == "cpu",
+        )
+        await core.run(lambda tx: trainer_events.apply(tx, reading))
+        for event in events:
+            self._after_commit(event)
+        if saved:
+            keep = core.config.config.service.keep_checkpoints
+            await core.with_files(retention.carry_out, core.database, keep)
+        if any(not isinstance(event, Step) for event in events):
+            core.wake()
+
+    def _after_commit(self, event: AnyTrainerEvent) -> None:
+        self._core.live.see(event)
+        self.idle_since = time.monotonic()
+        if isinstance(event, Step):
+            self.budget.saw_step(event.job_id, event.global_step)
+            self._publish_step(
+                StepDone(
+                    at=event.at,
+                    job_id=event.job_id,
+                    global_step=event.global_step,
+                    loss=event.loss,
+                    learning_rate=event.learning_rate,
+                    grad_norm=event.grad_norm,
+                    tokens_per_second=event.num_tokens / event.seconds if event.seconds else 0.0,
+                )
+            )
+
+    # ---- the end -----------------------------------------------------------------------------------------
+
+    async def _on_ended(self, process: TrainerProcess) -> None:
+        core = self._core
+        record = read_exit(process.spool)
+        code, signal_number = process.exit_status(core.workspace.ended_file)
+        if process.is_adopted and code is None and signal_number is None and record is None:
+            await asyncio.sleep(_RECORDED_END_SECONDS)
+            code, signal_number = process.exit_status(core.workspace.ended_file)
+        end = outcome.judge(code=code, signal_number=signal_number, record=record)
+        await self._settle(process.attempt, end)
+        self.current = self._board.trainer = None
+        self.is_trusted = False
+        process.close()
+        core.live.trainer_ended()
+        core.wake()
+
+    async def _settle(self, attempt: Attempt, end: Outcome) -> None:
+        core = self._core
+        stop_file = core.workspace.stop_file.exists()
+
+        def settle(tx: Transaction) -> recovery.Settled:
+            attempts.end(tx, attempt.attempt_seq, end.as_text())
+            return recovery.settle(tx, core.workspace, end, budget=self.budget, stop_file=stop_file)
+
+        settled = await core.run(settle)
+        core.live.error = settled.error
+        self.not_before = time.monotonic() + settled.delay_seconds
+        level = logging.INFO if end.kind is outcome.EndKind.ORDERLY else logging.WARNING
+        log.log(level, "Trainer %s ended. %s", attempt.attempt_id, end.sentence)
+        if end.is_own_fault:
+            for line in stderr_tail(attempt.spool(core.workspace)):
+                log.info("trainer: %s", line)
+
+
+def _noting(attempt_seq: int, identity: ProcessIdentity) -> Callable[[Transaction], None]:
+    return lambda tx: attempts.note_process(tx, attempt_seq, identity)

@@ -1,0 +1,56 @@
+"""The verbs that read what training left: metrics, evaluations, samples, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from backend.contract.verbs import (
+    CheckpointsResult,
+    EvaluationsResult,
+    LogsArgs,
+    LogsResult,
+    MetricsArgs,
+    MetricsResult,
+    NoArgs,
+    SamplesResult,
+)
+from backend.service import logs
+from backend.service.desk import Desk
+from backend.store import history
+from backend.store.database import Transaction
+from backend.versions import checkpoints
+
+_MOST_LINES = 10_000
+
+
+def metrics(desk: Desk, tx: Transaction, args: MetricsArgs) -> MetricsResult:
+    rows = history.metrics(tx, args.start, args.end, superseded=args.superseded, limit=max(0, args.limit))
+    return MetricsResult(rows=rows)
+
+
+def evaluations(desk: Desk, tx: Transaction, args: NoArgs) -> EvaluationsResult:
+    return EvaluationsResult(rows=history.evaluations(tx))
+
+
+def samples(desk: Desk, tx: Transaction, args: NoArgs) -> SamplesResult:
+    return SamplesResult(rows=history.samples(tx))
+
+
+def list_checkpoints(desk: Desk, tx: Transaction, args: NoArgs) -> CheckpointsResult:
+    return CheckpointsResult(checkpoints=checkpoints.list_checkpoints(tx))
+
+
+def newest_log_lines(desk: Desk, tx: Transaction, args: LogsArgs) -> LogsResult:
+    return LogsResult(lines=logs.newest_lines(desk.core.workspace.logs, min(args.lines, _MOST_LINES)))
+
+
+RECORD_READS: dict[str, Callable[[Desk, Transaction, Any], Struct]] = {
+    "metrics": metrics,
+    "evaluations": evaluations,
+    "samples": samples,
+    "checkpoints.list": list_checkpoints,
+    "logs": newest_log_lines,
+}

@@ -1,0 +1,118 @@
+"""The verbs that start, hold and end training."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from backend.contract.errors import ConflictError, StopFileError
+from backend.contract.jobs import JobState
+from backend.contract.status import RunState, StatusView
+from backend.contract.verbs import Done, NoArgs, PauseArgs, StopArgs
+from backend.queue import queue
+from backend.service import intent
+from backend.service.desk import Desk
+from backend.store.database import Transaction
+
+_Commit = Callable[[Callable[[Transaction], Struct]], Awaitable[bytes]]
+
+
+def status(desk: Desk, tx: Transaction, args: NoArgs) -> StatusView:
+    return desk.board.view(tx)
+
+
+async def pause(desk: Desk, args: PauseArgs, commit: _Commit) -> bytes:
+    """Hold; the trainer acts within one micro-batch. A stopped workspace stays stopped."""
+
+    def work(tx: Transaction) -> StatusView:
+        if intent.run_state(tx) is RunState.STOPPED:
+            raise ConflictError("Training is stopped already.", hint="`resume` goes on.")
+        intent.set_pause_frees(tx, args.free)
+        intent.set_run_state(tx, RunState.PAUSED, "pause")
+        return desk.board.view(tx)
+
+    return await commit(work)
+
+
+async def resume(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
+    """Go on, also after stop."""
+
+    def work(tx: Transaction) -> StatusView:
+        if desk.core.workspace.stop_file.exists():
+            raise StopFileError(
+                "Nothing trains while the .stop file lies in the workspace.", hint="Remove it, then `resume`."
+            )
+        intent.set_pause_frees(tx, False)
+        intent.set_stops_after_file(tx, False)
+        intent.set_run_state(tx, RunState.RUNNING, "resume")
+        desk.keeper.budget.forget()
+        desk.keeper.not_before = 0.0
+        return desk.board.view(tx)
+
+    return await commit(work)
+
+
+async def stop(desk: Desk, args: StopArgs, commit: _Commit) -> bytes:
+    """After the present file, or at once: save, put the job back, end the trainer."""
+
+    def work(tx: Transaction) -> StatusView:
+        job = queue.active(tx)
+        if job is not None and not args.now and intent.run_state(tx) is RunState.RUNNING:
+            intent.set_stops_after_file(tx, True)
+        else:
+            intent.set_stops_after_file(tx, False)
+            intent.set_run_state(tx, RunState.STOPPED, "stop --now" if args.now else "stop")
+            if job is not None:
+                queue.set_state(tx, job.job_id, JobState.STOPPING, reason="saving and stopping")
+        return desk.board.view(tx)
+
+    return await commit(work)
+
+
+async def skip(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
+    """Save and leave the present file; `queue retry` continues it."""
+
+    def work(tx: Transaction) -> StatusView:
+        job = queue.active(tx)
+        if job is None:
+            raise ConflictError("No file is being trained.", hint="`queue remove` takes a waiting one out.")
+        intent.set_leaving_job(tx, job.job_id)
+        queue.set_state(tx, job.job_id, JobState.STOPPING, reason="saving, then skipped")
+        return desk.board.view(tx)
+
+    return await commit(work)
+
+
+def _request(kind: str, words: str) -> Callable[[Desk, NoArgs, _Commit], Awaitable[bytes]]:
+    async def change(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
+        def work(tx: Transaction) -> Done:
+            job = queue.active(tx)
+            if job is None or job.state in (JobState.STOPPING, JobState.PAUSED):
+                raise ConflictError("No file is being trained.", hint=f"{words} while one is.")
+            intent.add_request(tx, kind)
+            return Done(done=f"{words} at the next step of {job.file_name}.")
+
+        return await commit(work)
+
+    return change
+
+
+async def shutdown(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
+    """The answer is given first; then trainer and service end."""
+    answer = await commit(lambda tx: Done(done="The trainer saves and ends, then the service does."))
+    desk.core.end(stops_trainer=True)
+    return answer
+
+
+TRAINING_READS: dict[str, Callable[[Desk, Transaction, Any], Struct]] = {"status": status}
+TRAINING_CHANGES: dict[str, Callable[[Desk, Any, _Commit], Awaitable[bytes]]] = {
+    "pause": pause,
+    "resume": resume,
+    "stop": stop,
+    "skip": skip,
+    "evaluate": _request("evaluate", "Evaluating"),
+    "sample": _request("sample", "Sampling"),
+    "shutdown": shutdown,
+}

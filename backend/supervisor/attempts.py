@@ -1,0 +1,88 @@
+"""Attempts: one row a trainer process, written before the process exists, so that none is ever unknown."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.formats.workspace import Workspace
+from backend.machine.processes import ProcessIdentity
+from backend.store.database import Row, Transaction
+
+_COLUMNS = "attempt_seq, attempt_id, pid, create_time, boot_id, started_at, last_n, events_offset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One trainer process, living or not."""
+
+    attempt_seq: int
+    attempt_id: str
+    """Names the spool folder, e.g. `A000012-9f3c21ab`; never used twice."""
+    identity: ProcessIdentity | None
+    """None until the process was started and noted."""
+    started_at: float
+    last_n: int = 0
+    events_offset: int = 0
+
+    def spool(self, workspace: Workspace) -> Path:
+        """Its folder."""
+        return workspace.spool / self.attempt_id
+
+
+def begin(tx: Transaction) -> Attempt:
+    """A new attempt."""
+    salt = secrets.token_hex(4)
+    seq = tx.put("attempts", {"attempt_id": f"new-{salt}", "started_at": tx.now})
+    attempt_id = f"A{seq:06d}-{salt}"
+    tx.put("attempts", {"attempt_seq": seq, "attempt_id": attempt_id})
+    return Attempt(attempt_seq=seq, attempt_id=attempt_id, identity=None, started_at=tx.now)
+
+
+def note_process(tx: Transaction, attempt_seq: int, identity: ProcessIdentity) -> None:
+    """The process behind an attempt."""
+    tx.put(
+        "attempts",
+        {
+            "attempt_seq": attempt_seq,
+            "pid": identity.pid,
+            "create_time": identity.create_time,
+            "boot_id": identity.boot_id,
+        },
+    )
+
+
+def note_read(tx: Transaction, attempt_seq: int, *, last_n: int, events_offset: int) -> None:
+    """How far its events are in the database; belongs into the transaction that applied them."""
+    tx.execute(
+        "UPDATE attempts SET last_n = ?, events_offset = ? WHERE attempt_seq = ?", (last_n, events_offset, attempt_seq)
+    )
+
+
+def end(tx: Transaction, attempt_seq: int, outcome: str) -> None:
+    """Its process is gone."""
+    tx.put("attempts", {"attempt_seq": attempt_seq, "ended_at": tx.now, "outcome": outcome})
+
+
+def unended(tx: Transaction) -> list[Attempt]:
+    """Attempts whose end is not written down, newest first."""
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM attempts WHERE ended_at IS NULL ORDER BY attempt_seq DESC")
+    return [_attempt(row) for row in rows]
+
+
+def every(tx: Transaction) -> list[Attempt]:
+    """All attempts, oldest first."""
+    return [_attempt(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM attempts ORDER BY attempt_seq")]
+
+
+def _attempt(row: Row) -> Attempt:
+    seq, attempt_id, pid, create_time, boot_id, started_at, last_n, events_offset = row
+    return Attempt(
+        attempt_seq=seq,
+        attempt_id=attempt_id,
+        identity=ProcessIdentity(pid, create_time, boot_id) if pid else None,
+        started_at=started_at,
+        last_n=last_n or 0,
+        events_offset=events_offset or 0,
+    )

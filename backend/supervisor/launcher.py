@@ -1,0 +1,64 @@
+"""Starting a trainer: own session, empty working folder, chosen environment, nothing inherited."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backend.machine import processes
+from backend.machine.processes import ProcessIdentity
+from backend.store import durable
+from backend.supervisor.spool_reader import STDERR
+
+CODE_ROOT = Path(__file__).resolve().parents[2]
+
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
+    "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+)  # fmt: skip
+_PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "EVERSTEP_")
+
+
+def child_environment(more: Mapping[str, str] | None = None, *, online: bool = False) -> dict[str, str]:
+    """What a child may see of our environment. Tokens and proxies stay here; the Hub is off for all but one."""
+    environment = {
+        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    environment |= {
+        "PYTHONPATH": str(CODE_ROOT),
+        "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if not online:
+        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    environment |= more or {}
+    return {name: value for name, value in environment.items() if value}
+
+
+def make_spool(spool: Path) -> None:
+    """The attempt's folder with an empty working folder in it."""
+    durable.make_folder(spool)
+    durable.make_folder(spool / "cwd")
+
+
+def launch(command: Sequence[str], spool: Path, workspace: Path) -> subprocess.Popen[bytes]:
+    """Start a trainer on its spool. It gets no pipe of ours, so our end is nothing to it."""
+    with open(spool / STDERR, "ab") as stderr:
+        return subprocess.Popen(
+            [*command, "--spool", str(spool), "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            cwd=spool / "cwd",
+            env=child_environment(),
+            start_new_session=True,
+        )
+
+
+def identity_of(child: subprocess.Popen[bytes]) -> ProcessIdentity:
+    """Identity of a child just started; our own child keeps its pid until we reap it."""
+    found = processes.identify(child.pid)
+    return found or ProcessIdentity(child.pid, 0.0, processes.boot_id())

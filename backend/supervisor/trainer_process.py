@@ -1,0 +1,77 @@
+"""A living trainer as the service holds it: its attempt, what it was told, what it says, whether it still lives."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.contract.spool import Desired
+from backend.formats.progress import read_progress
+from backend.formats.workspace import Workspace
+from backend.machine.processes import ProcessIdentity, Watch
+from backend.supervisor import launcher
+from backend.supervisor.attempts import Attempt
+from backend.supervisor.control import ControlFile
+from backend.supervisor.outcome import recorded_end
+from backend.supervisor.spool_reader import SpoolReader
+
+
+class TrainerProcess:
+    """One trainer, our own child or an adopted one. Close it when its end was dealt with."""
+
+    def __init__(
+        self, attempt: Attempt, spool: Path, identity: ProcessIdentity, child: subprocess.Popen[bytes] | None
+    ) -> None:
+        self.attempt = attempt
+        self.spool = spool
+        self.identity = identity
+        self.control = ControlFile(spool)
+        self.reader = SpoolReader(spool, offset=attempt.events_offset, last_n=attempt.last_n)
+        self._child = child
+        self._watch = Watch(identity)
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether a service before this one started it."""
+        return self._child is None
+
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether it is on its way out."""
+        return self.control.told is not None and self.control.told.desired is Desired.STOP
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone; reaps it when it is our child."""
+        if self._child is not None:
+            return self._child.poll() is not None
+        return self._watch.has_ended()
+
+    def exit_status(self, ended_file: Path) -> tuple[int | None, int | None]:
+        """(code, signal), each None when unknown. An adopted one's is known only if a guardian reaped it."""
+        if self._child is None:
+            return recorded_end(ended_file, self.identity.pid, self.attempt.started_at) or (None, None)
+        code = self._child.returncode
+        return (None, -code) if code is not None and code < 0 else (code, None)
+
+    def seconds_since_progress(self) -> float | None:
+        """Since its progress counter moved; None before the first move."""
+        progress = read_progress(self.spool / "progress.bin")
+        if progress is None or progress.moved_at_ns == 0:
+            return None
+        return max(0.0, (time.monotonic_ns() - progress.moved_at_ns) / 1e9)
+
+    def close(self) -> None:
+        """Give its descriptor back."""
+        self._watch.close()
+
+
+def start(command: Sequence[str], attempt: Attempt, workspace: Workspace) -> TrainerProcess:
+    """Start the process of an attempt whose row is committed. It is told to wait until there is work for it."""
+    spool = attempt.spool(workspace)
+    launcher.make_spool(spool)
+    ControlFile(spool).tell(Desired.RUN, None, [])
+    child = launcher.launch(command, spool, workspace.root)
+    identity = launcher.identity_of(child)
+    return TrainerProcess(attempt, spool, identity, child)
