@@ -7,7 +7,6 @@ the index is compared with the folder and the head is read back from disk before
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -38,16 +37,9 @@ async def look_at_checkpoints(core: Core) -> None:
     before = await core.read(_head)
     found = await core.with_files(checkpoints.reconcile, core.database, core.workspace)
     head = await core.read(_head)
-    while head is not None and (problems := await core.with_files(checkpoints.verify, head)):
-        await core.run(_setting_aside(core, head, problems))
-        head = await core.read(_head)
     changed = (before.checkpoint_id if before else None) != (head.checkpoint_id if head else None)
     if changed or found.indexed or found.damaged:
         await core.run(lambda tx: _follow_head(tx, before, head))
-
-
-def _setting_aside(core: Core, view: CheckpointView, problems: list[str]) -> Callable[[Transaction], object]:
-    return lambda tx: checkpoints.set_aside(tx, core.workspace, view, problems)
 
 
 def _head(tx: Transaction) -> CheckpointView | None:
