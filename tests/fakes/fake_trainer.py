@@ -1,4 +1,4 @@
-"""A trainer without torch: obeys the spool protocol, and what it learns is a hash that shows every lost or doubled step.
+"""A trainer without torch that obeys the spool protocol. What it learns is a hash that shows each lost or doubled step.
 
 Its model is a digest over all rows trained so far, its loss is derived from that digest: resuming from the wrong
 place gives other losses. `fake.json` in the workspace tells it how to misbehave:
