@@ -245,7 +245,6 @@ class Appender:
             end = start
         if end != size:
             os.ftruncate(self._descriptor, end)
-            os.fsync(self._descriptor)
 
 
 # ---- committed folders -------------------------------------------------------------------------------------
