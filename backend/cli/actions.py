@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from backend.cli import log_files, offline
+from backend.cli import log_files, offline, service_process
 from backend.cli.printing import print_error, print_json, tell
 from backend.cli.progress import Stages
 from backend.cli.session import Session
@@ -17,11 +17,12 @@ from backend.cli.words import clean, plural
 from backend.contract.errors import BadInputError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
-from backend.contract.verbs import AddResult, BaseResult, LogsResult, Protection, Verb
+from backend.contract.verbs import AddResult, BaseResult, Done, LogsResult, Protection, Verb
 
 _POLL_SECONDS = 0.25
 _FOLLOW_SECONDS = 1.0
 _PROBLEMS_TOLD = 3
+_GOODBYE_SECONDS = 900.0
 EXIT_OK, EXIT_FAILED, EXIT_ARGUMENTS, EXIT_PROTECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -209,12 +210,31 @@ def follow_logs(session: Session, lines: int) -> Iterator[LogsResult]:
 # ---- shutdown ----------------------------------------------------------------------------------------------
 
 
-def _shutdown(session: Session, verb: Verb, _arguments: dict[str, Any]) -> int:
+def _shutdown(session: Session, _verb: Verb, _arguments: dict[str, Any]) -> int:
     if not session.has_service:
         tell("No service runs for this workspace; there is nothing to end.")
         return EXIT_OK
-    session.show(session.call(verb.name))
+    done = end_service(session)
+    session.show(done)
     return EXIT_OK
+
+
+def end_service(session: Session) -> Done:
+    """End the service and wait until it has: then everything is saved. Raises ServiceUnavailableError."""
+    endpoint = service_process.locate(session.workspace)
+    done: Done = session.call("shutdown")
+    if endpoint is None:
+        return done
+    with Stages() as stages:
+        give_up_at = time.monotonic() + _GOODBYE_SECONDS
+        while not service_process.wait_until_gone(endpoint, _FOLLOW_SECONDS):
+            stages.show("Saving and ending", None)
+            if time.monotonic() > give_up_at:
+                raise ServiceUnavailableError(
+                    f"The service (process {endpoint.pid}) was told to end and still lives.",
+                    hint="`logs` shows what it waits for.",
+                )
+    return done
 
 
 _OWN_ACTIONS: dict[str, Callable[[Session, Verb, dict[str, Any]], int]] = {

@@ -18,7 +18,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from platformdirs import user_cache_path, user_data_path
 
-from backend.cli import actions, demo_model, demo_report, service_process
+from backend.cli import actions, demo_model, demo_report
 from backend.cli.demo_report import DemoResult
 from backend.cli.printing import print_json, tell, terminal
 from backend.cli.progress import Stages
@@ -119,14 +119,10 @@ def _service_of(session: Session) -> Iterator[None]:
 
 
 def _shut_down(session: Session) -> None:
-    endpoint = service_process.locate(session.workspace)
     try:
-        session.call("shutdown")
+        actions.end_service(session)
     except EverstepError as problem:
         tell(str(problem))
-        return
-    if endpoint is not None and not service_process.wait_until_gone(session.workspace, endpoint.pid):
-        tell(f"The service (process {endpoint.pid}) takes long to end; it goes on by itself.")
 
 
 def _tell_about_the_window() -> None:

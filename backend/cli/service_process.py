@@ -27,6 +27,7 @@ START_SECONDS = 60.0
 SILENT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _CREATE_TIME_SLACK_SECONDS = 2.0
+_OTHER_GUARDIAN_SECONDS = 1.0
 
 
 def read_endpoint(workspace: Workspace) -> Endpoint | None:
@@ -102,10 +103,10 @@ def ensure(workspace: Workspace, *, tell: Callable[[str], None] = lambda _text: 
     return _start(workspace)
 
 
-def wait_until_gone(workspace: Workspace, pid: int, timeout_seconds: float = 30.0) -> bool:
-    """Wait until a service that was told to end has ended."""
+def wait_until_gone(endpoint: Endpoint, timeout_seconds: float) -> bool:
+    """Wait until the process of a service that was told to end is gone; False when it takes longer."""
     give_up_at = time.monotonic() + timeout_seconds
-    while create_time(pid) is not None and (found := read_endpoint(workspace)) is not None and found.pid == pid:
+    while is_alive(endpoint):
         if time.monotonic() > give_up_at:
             return False
         time.sleep(_POLL_SECONDS)
@@ -132,36 +133,55 @@ def _refuse_odd_folder(workspace: Workspace) -> None:
 
 
 def _start(workspace: Workspace) -> Endpoint:
+    give_up_at = time.monotonic() + START_SECONDS
     with tempfile.TemporaryFile() as words:
-        guardian = subprocess.Popen(
-            _guardian_command(workspace),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=words,
-            cwd=ROOT.anchor,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            start_new_session=True,  # outlives this prompt and its Ctrl-C
-        )
-        give_up_at = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up_at:
-            endpoint = locate(workspace)
-            if endpoint is not None and ask_ready(endpoint) is not None:
-                # It is meant to outlive us; without this Popen warns when it is collected.
-                guardian.returncode = 0
+            guardian = _spawn(workspace, words)
+            endpoint = _wait_for_start(workspace, guardian, give_up_at)
+            if endpoint is not None:
                 return endpoint
-            # 0: another guardian came first, and its service is what we are waiting for.
-            if guardian.poll() not in (None, 0):
+            if guardian.returncode:
                 raise ServiceUnavailableError(
                     f"The service could not start. {_last_words(words)}".strip(),
                     hint=f"Its log is in {workspace.logs}.",
                 )
-            time.sleep(_POLL_SECONDS)
-        if guardian.poll() is None:
-            guardian.terminate()
+            # 0: another guardian was there, and its service ended meanwhile. Now there is room.
         raise ServiceUnavailableError(
             f"The service did not get ready within {START_SECONDS:.0f} s. {_last_words(words)}".strip(),
             hint=f"Its log is in {workspace.logs}.",
         )
+
+
+def _spawn(workspace: Workspace, words: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        _guardian_command(workspace),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=words,
+        cwd=ROOT.anchor,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,  # outlives this prompt and its Ctrl-C
+    )
+
+
+def _wait_for_start(workspace: Workspace, guardian: subprocess.Popen[bytes], give_up_at: float) -> Endpoint | None:
+    """The endpoint once it answers; None when our guardian has ended and no other one's service came up."""
+    alone_until = 0.0
+    while time.monotonic() < give_up_at:
+        endpoint = locate(workspace)
+        if endpoint is not None and ask_ready(endpoint) is not None:
+            # It is meant to outlive us; without this Popen warns when it is collected.
+            guardian.returncode = guardian.returncode or 0
+            return endpoint
+        if guardian.poll() is not None:
+            alone_until = alone_until or time.monotonic() + _OTHER_GUARDIAN_SECONDS
+            if guardian.returncode != 0 or time.monotonic() > alone_until:
+                return None
+        time.sleep(_POLL_SECONDS)
+    if guardian.poll() is None:
+        guardian.terminate()
+        guardian.wait()
+    return None
 
 
 def _guardian_command(workspace: Workspace) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from backend.cli import actions
+from backend.cli import actions, service_process
 from backend.contract.datasets import CheckReport, DatasetView, RowProblem
 from backend.contract.jobs import JobState
 from backend.contract.models import BaseModelView
@@ -127,8 +129,31 @@ def test_logs_follow_until_interrupted_with_130(fake: FakeService, prompt: Promp
     assert answer.objects == [{"line": "first"}, {"line": "second"}]
 
 
-def test_shutdown_says_so_when_nothing_runs(prompt: Prompt, fake: FakeService) -> None:
-    fake.answers["shutdown"] = Done(done="Everything is saved.")
-    assert "Everything is saved." in prompt("shutdown").out
-    fake.workspace.endpoint_file.unlink()
-    assert "nothing to end" in prompt("shutdown").err
+def test_shutdown_waits_until_the_service_has_ended(fake: FakeService, prompt: Prompt) -> None:
+    def end(_args: Any) -> Done:
+        fake.write_endpoint(pid=os.getpid(), create_time=1.0)
+        return Done(done="Everything is saved.")
+
+    with subprocess.Popen(["sleep", "0.2"]) as service:
+        fake.write_endpoint(pid=service.pid, create_time=service_process.create_time(service.pid))
+        fake.answers["shutdown"] = end
+        answer = prompt("shutdown")
+        assert service_process.create_time(service.pid) is None
+    assert (answer.code, answer.out) == (0, "Everything is saved.\n")
+
+
+def test_shutdown_says_so_when_it_does_not_end(
+    fake: FakeService, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "_GOODBYE_SECONDS", 0.0)
+    monkeypatch.setattr(actions, "_FOLLOW_SECONDS", 0.0)
+    fake.answers["shutdown"] = Done(done="It will end.")
+    answer = prompt("shutdown")
+    assert answer.code == 1
+    assert "still lives" in answer.err
+
+
+def test_shutdown_says_so_when_nothing_runs(prompt: Prompt) -> None:
+    answer = prompt("shutdown")
+    assert answer.code == 0
+    assert "nothing to end" in answer.err

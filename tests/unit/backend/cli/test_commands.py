@@ -87,6 +87,11 @@ def answer_everything(fake: FakeService) -> None:
         fake.answers[verb.name] = status() if verb.result is type(status()) else RESULTS.get(verb.result, config)
 
 
+@pytest.fixture(autouse=True)
+def service_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.cli.service_process.wait_until_gone", lambda _endpoint, _seconds: True)
+
+
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 @pytest.mark.parametrize("as_json", [False, True], ids=["words", "json"])
 def test_every_verb_can_be_typed_and_prints_its_answer(

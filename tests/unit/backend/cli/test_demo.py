@@ -277,9 +277,10 @@ def test_demo_ends_the_service_that_it_started(
     engine: FakeEngine, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[int] = []
+    fake_wait = lambda endpoint, _seconds: waited.append(endpoint.pid) or True  # noqa: E731
     answers = iter([False])
     monkeypatch.setattr("backend.cli.session.Session.has_service", property(lambda _self: next(answers, True)))
-    monkeypatch.setattr("backend.cli.service_process.wait_until_gone", lambda _ws, pid: waited.append(pid) or True)
+    monkeypatch.setattr("backend.cli.service_process.wait_until_gone", fake_wait)
     prompt("demo", "--headless", "--steps", 1)
     assert engine.fake.names()[-1] == "shutdown"
     assert len(waited) == 1

@@ -76,6 +76,27 @@ def test_ensure_says_why_when_the_service_cannot_start(tmp_path: Path, monkeypat
         service_process.ensure(Workspace(tmp_path / "workspace"))
 
 
+def test_ensure_tries_again_when_another_guardian_was_just_leaving(
+    fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = fake.workspace.endpoint_file.read_bytes()
+    fake.workspace.endpoint_file.unlink()
+    monkeypatch.setattr(service_process, "_OTHER_GUARDIAN_SECONDS", 0.0)
+    num_started = 0
+
+    def command(_workspace: Workspace) -> list[str]:
+        nonlocal num_started
+        num_started += 1
+        if num_started == 2:
+            fake.workspace.endpoint_file.write_bytes(good)
+            fake.workspace.endpoint_file.chmod(0o600)
+        return [sys.executable, "-c", ""]
+
+    monkeypatch.setattr(service_process, "_guardian_command", command)
+    assert service_process.ensure(fake.workspace).port == fake.port
+    assert num_started == 2
+
+
 def test_ensure_refuses_when_the_workspace_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
