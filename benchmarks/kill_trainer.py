@@ -44,6 +44,7 @@ from benchmarks.proof import (
 )
 
 MOST_REPLAYED_STEPS = 5
+SETTINGS = {**TINY_SETTINGS, "validation_max_rows": 16}
 
 
 class Taken(NamedTuple):
@@ -171,10 +172,11 @@ def run_unbroken(folder: Path, model: Path, file: Path) -> Unbroken:
     with Engine(folder / "unbroken") as engine:
         recorder = Recorder(engine.workspace, folder / "unbroken.record")
         engine.start()
-        engine.set_up(model, TINY_SETTINGS)
+        engine.set_up(model, SETTINGS)
         recorder.start()
         job_id = engine.add(file)[0]
-        trainer: Process = wait_until(lambda: trainers(engine.workspace), 60, "a trainer starts")[0]
+        wait_until(lambda: trainers(engine.workspace), 60, "a trainer starts")
+        started_at = time.time()
         job = engine.wait_for_end(job_id)[job_id]
         recorder.stop()
         engine.shut_down()
@@ -184,60 +186,54 @@ def run_unbroken(folder: Path, model: Path, file: Path) -> Unbroken:
     losses = {taken.step: (taken.loss_hex, taken.rows) for taken in recorder.taken}
     if sorted(losses) != list(range(1, job["total_steps"] + 1)) or len(losses) != len(recorder.taken):
         raise ProofError("the unbroken run did not take each step once")
-    return Unbroken(losses, first - trainer.started_at, last - first)
+    return Unbroken(losses, first - started_at, last - first)
+
+
+class Kill(NamedTuple):
+    """One kill: when, of which trainer process, and when its successor was first seen."""
+
+    attempt: int
+    at: float
+    successor_seen_at: float
 
 
 class Killer:
-    """Kills one trainer after the other and notes how long each successor took."""
+    """Kills one trainer after the other."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, unbroken: Unbroken, report: Report) -> None:
+    def __init__(self, engine: Engine, recorder: Recorder, unbroken: Unbroken, *, seed: int) -> None:
+        self.kills: list[Kill] = []
         self._engine = engine
         self._recorder = recorder
         self._unbroken = unbroken
-        self._report = report
-        self._draw = random.Random(report.seed)
-        self._window_seconds = 0.0
-        self.to_process_seconds: list[float] = []
-        self.to_step_seconds: list[float] = []
+        self._draw = random.Random(seed)
 
     def run(self, num_kills: int) -> None:
         """Carry out the kills; stops early when the file is finished."""
         # On average half a window is trained between two kills: six tenths of the file, so that it lasts.
-        self._window_seconds = 1.2 * self._unbroken.train_seconds / max(1, num_kills * 4 // 5)
-        victim = self._next_trainer(0.0)
+        window_seconds = 1.2 * self._unbroken.train_seconds / max(1, num_kills * 4 // 5)
+        victim, seen_at = self._next_trainer(None)
         for number in range(num_kills):
             attempt = self._attempt()
-            is_in_start = number % 5 == 4
-            if is_in_start:
-                instant = victim.started_at + self._draw.uniform(0, self._unbroken.start_seconds)
+            if number % 5 == 4:
+                instant = seen_at + self._draw.uniform(0, self._unbroken.start_seconds)
                 time.sleep(max(0.0, instant - time.time()))
             elif not self._wait_for_step(attempt):
                 return
             else:
-                time.sleep(self._draw.uniform(0, self._window_seconds))
+                time.sleep(self._draw.uniform(0, window_seconds))
             killed_at = kill(victim.pid)
-            victim = self._note(victim, attempt, killed_at)
+            victim, seen_at = self._next_trainer(victim)
+            self.kills.append(Kill(attempt, killed_at, seen_at))
 
-    def _note(self, victim: Process, attempt: int, killed_at: float) -> Process:
-        has_trained = any(taken.at <= killed_at for taken in self._recorder.steps_of(attempt))
-        self._report.num_kills += 1
-        self._report.num_kills_in_training += has_trained
-        self._report.num_kills_in_start += not has_trained
-        successor = self._next_trainer(victim.started_at)
-        self.to_process_seconds.append(successor.started_at - killed_at)
-        if has_trained and self._wait_for_step(self._attempt()):
-            self.to_step_seconds.append(self._recorder.steps_of(self._attempt())[0].at - killed_at)
-        return successor
-
-    def _next_trainer(self, after: float) -> Process:
+    def _next_trainer(self, victim: Process | None) -> tuple[Process, float]:
         def successor() -> Process | None:
-            living = [process for process in trainers(self._engine.workspace) if process.started_at > after]
+            living = [process for process in trainers(self._engine.workspace) if process != victim]
             if len(living) > 1:
                 raise ProofError(f"{len(living)} trainers live at once")
             return living[0] if living else None
 
         found: Process = wait_until(successor, 60, "a trainer is there", pause_seconds=0.01)
-        return found
+        return found, time.time()
 
     def _attempt(self) -> int:
         return max(attempt_number(folder) for folder in self._engine.workspace.spool.glob("A*"))
@@ -258,12 +254,12 @@ def run_killed(folder: Path, model: Path, file: Path, unbroken: Unbroken, report
     with Engine(folder / "killed") as engine:
         recorder = Recorder(engine.workspace, folder / "killed.record")
         engine.start()
-        engine.set_up(model, TINY_SETTINGS)
+        engine.set_up(model, SETTINGS)
         recorder.start()
         pesterer = Pesterer(engine, report.seed)
         job_id = engine.add(file)[0]
         pesterer.start()
-        killer = Killer(engine, recorder, unbroken, report)
+        killer = Killer(engine, recorder, unbroken, seed=report.seed)
         killer.run(num_kills)
         job = engine.wait_for_end(job_id)[job_id]
         pesterer.stop()
@@ -275,7 +271,7 @@ def run_killed(folder: Path, model: Path, file: Path, unbroken: Unbroken, report
         report.faults.append(f"the job ended as {job['state']}: {job['reason']}")
     report.num_evaluations_asked = pesterer.num_asked["evaluate"]
     report.num_samples_asked = pesterer.num_asked["sample"]
-    _note_times(report, killer)
+    note_kills(report, killer.kills, recorder.taken)
     judge(report, unbroken, recorder.taken, shown=shown, every=every)
     if report.num_kills < num_kills:
         report.faults.append(f"the file was finished after {report.num_kills} of {num_kills} kills: give more rows")
@@ -283,13 +279,24 @@ def run_killed(folder: Path, model: Path, file: Path, unbroken: Unbroken, report
         report.faults.append("fewer than 60 % of the kills fell into training")
 
 
-def _note_times(report: Report, killer: Killer) -> None:
-    if killer.to_process_seconds:
-        report.mean_death_to_process_seconds = sum(killer.to_process_seconds) / len(killer.to_process_seconds)
-        report.longest_death_to_process_seconds = max(killer.to_process_seconds)
-    if killer.to_step_seconds:
-        report.mean_death_to_step_seconds = sum(killer.to_step_seconds) / len(killer.to_step_seconds)
-        report.longest_death_to_step_seconds = max(killer.to_step_seconds)
+def note_kills(report: Report, kills: list[Kill], taken: list[Taken]) -> None:
+    """Where the kills fell, and how long it took until the next process and until the next step."""
+    first_steps = {step.attempt: step.at for step in reversed(taken)}
+    to_process = [one.successor_seen_at - one.at for one in kills]
+    to_step = [
+        first_steps[one.attempt + 1] - one.at
+        for one in kills
+        if one.attempt in first_steps and one.attempt + 1 in first_steps
+    ]
+    report.num_kills = len(kills)
+    report.num_kills_in_training = sum(one.attempt in first_steps for one in kills)
+    report.num_kills_in_start = len(kills) - report.num_kills_in_training
+    if to_process:
+        report.mean_death_to_process_seconds = sum(to_process) / len(to_process)
+        report.longest_death_to_process_seconds = max(to_process)
+    if to_step:
+        report.mean_death_to_step_seconds = sum(to_step) / len(to_step)
+        report.longest_death_to_step_seconds = max(to_step)
 
 
 def judge(
