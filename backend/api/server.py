@@ -25,7 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backend.api.auth import MAX_BODY_BYTES, Gate, too_large
 from backend.api.event_feed import EventFeed
-from backend.contract.errors import BadInputError, ErrorBody, EverstepError, InternalError
+from backend.contract.errors import BadInputError, ErrorBody, EverstepError, InternalError, ReportedError
 from backend.contract.verbs import VERBS, Verb
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ async def _decode(verb: Verb, request: Request) -> Struct:
         raise BadInputError(f"{verb.name}: {problem}.", hint=verb.help) from None
     except TimeoutError:
         raise BadInputError(f"{verb.name}: the request did not come to its end.") from None
+    except _TooLargeError:
+        raise ReportedError(too_large()) from None
     except RecursionError:
         raise BadInputError(f"{verb.name}: the request is nested too deeply.") from None
 
@@ -158,10 +160,7 @@ class _Gatekeeper:
         if refusal is not None:
             await _error(refusal)(scope, receive, send)
             return
-        try:
-            await self._app(scope, _limited(receive), send)
-        except _TooLargeError:
-            await _error(too_large())(scope, receive, send)
+        await self._app(scope, _limited(receive), send)
 
 
 class _TooLargeError(Exception):

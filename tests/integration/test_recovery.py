@@ -117,9 +117,7 @@ def test_queue_goes_on_when_the_trainer_says_a_file_cannot(running_service: Runn
     ("reason", "state"),
     [("out_of_memory", "blocked"), ("bad_model", "blocked"), ("bad_assignment", "failed")],
 )
-def test_queue_goes_on_when_the_trainer_ends_for_good(
-    running_service: RunningService, reason: str, state: str
-) -> None:
+def test_queue_goes_on_when_the_trainer_ends_for_good(running_service: RunningService, reason: str, state: str) -> None:
     running_service.behave(exit_at={"3": reason})
     bad, good = running_service.add(running_service.file("a.jsonl"), running_service.file("b.jsonl"))
     job = running_service.until_state(bad, state)

@@ -1,0 +1,225 @@
+"""The API over real sockets: routes, refusals, idempotency, the event stream."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import stat
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.contract.verbs import VERBS, Protection
+from tests.integration.conftest import RunningService, VerbError
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One service for all tests here: none of them ends it."""
+    tmp = tmp_path_factory.mktemp("api")
+    service = RunningService(tmp / "workspace")
+    service.configure(validation_max_rows=0)
+    try:
+        service.start()
+        service.base(tmp)
+        service.call("stop", now=True)
+        yield service
+    finally:
+        service.close()
+
+
+def with_token(api: RunningService, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api.endpoint['token']}", "Content-Type": "application/json"} | more
+
+
+def test_endpoint_file_is_for_our_eyes_only(api: RunningService) -> None:
+    state = api.workspace.endpoint_file.stat()
+    assert stat.S_IMODE(state.st_mode) == 0o600
+    assert stat.S_IMODE(api.workspace.status.stat().st_mode) == 0o700
+    assert len(api.endpoint["token"]) >= 43
+
+
+def test_token_is_in_no_other_file(api: RunningService) -> None:
+    token = api.endpoint["token"].encode()
+    files = [path for path in api.workspace.root.rglob("*") if path.is_file() and path.name != "endpoint.json"]
+    assert [path for path in files if token in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_verbs_answer_on_their_route_with_one_method_only(api: RunningService, verb: Any) -> None:
+    assert verb.protection in Protection
+    wrong = "GET" if verb.changes else "POST"
+    for method in {wrong, "PUT", "DELETE", "PATCH", "OPTIONS"}:
+        status, _ = api.request(method, verb.path, b"{}", with_token(api))
+        assert status == 405, method
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        status, body = api.request(method, verb.path, b"{}", {"Content-Type": "application/json"})
+        assert status == 401, method
+        assert json.loads(body)["code"] == "unauthorized"
+    if not verb.changes and not verb.args.__struct_fields__:
+        status, body = api.request("GET", verb.path, None, with_token(api))
+        assert status == 200, body
+
+
+def test_unknown_routes_are_not_found(api: RunningService) -> None:
+    for path in ("/", "/v1", "/v1/nonsense", "/v2/status", "/v1/status/", "/docs", "/openapi.json"):
+        status, body = api.request("GET", path, None, with_token(api))
+        assert (status, json.loads(body)["code"]) == (404, "not_found"), path
+
+
+def test_answers_carry_no_invitation_for_web_pages(api: RunningService) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.endpoint["port"])
+    with contextlib.closing(connection):
+        connection.request("GET", "/v1/status", headers=with_token(api))
+        answer = connection.getresponse()
+        answer.read()
+        names = {name.lower() for name, _ in answer.getheaders()}
+    assert not any(name.startswith("access-control") for name in names)
+    assert not names & {"set-cookie", "server", "x-powered-by"}
+    assert answer.getheader("Cache-Control") == "no-store"
+
+
+def test_request_with_a_wrong_host_is_refused(api: RunningService) -> None:
+    status, _ = api.request("GET", "/v1/status", None, with_token(api, Host="evil.example"))
+    assert status == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"nonsense", b'{"paths": 3}', b'{"paths": ["x"], "unknown": 1}', b'{"paths": ["x"], "priority": "top"}',
+     b"[" * 100_000, b"\xff\xfe", b"null"],
+)  # fmt: skip
+def test_arguments_that_make_no_sense_are_named(api: RunningService, body: bytes) -> None:
+    status, answer = api.request("POST", "/v1/add", body, with_token(api, **{"Idempotency-Key": uuid.uuid4().hex}))
+    assert status == 400
+    assert json.loads(answer)["code"] == "bad_input"
+
+
+@pytest.mark.parametrize("query", ["start=x", "nonsense=1", "start=1&start=2", "limit="])
+def test_queries_that_make_no_sense_are_named(api: RunningService, query: str) -> None:
+    status, answer = api.request("GET", f"/v1/metrics?{query}", None, with_token(api))
+    assert status == 400
+    assert json.loads(answer)["code"] == "bad_input"
+
+
+@pytest.mark.parametrize("key", [None, "short", "x" * 129, "tab\tinside"])
+def test_change_needs_an_idempotency_key(api: RunningService, key: str | None) -> None:
+    more = {"Idempotency-Key": key} if key else {}
+    status, answer = api.request("POST", "/v1/evaluate", b"{}", with_token(api, **more))
+    assert status == 400
+    assert "Idempotency-Key" in json.loads(answer)["message"]
+
+
+def test_body_over_the_limit_is_refused_declared_or_not(api: RunningService) -> None:
+    headers = with_token(api, **{"Idempotency-Key": uuid.uuid4().hex})
+    connection = http.client.HTTPConnection("127.0.0.1", api.endpoint["port"])
+    with contextlib.closing(connection):
+        connection.request("POST", "/v1/add", iter([b" " * 500_000] * 3), headers, encode_chunked=True)
+        assert connection.getresponse().status == 413
+    with socket.create_connection(("127.0.0.1", api.endpoint["port"]), timeout=10) as raw:
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Host: 127.0.0.1:{api.endpoint['port']}", "Content-Length: 1000001"]
+        raw.sendall(("POST /v1/add HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode())
+        assert b" 413 " in raw.recv(100)
+
+
+def test_change_sent_twice_with_one_key_happens_once(api: RunningService) -> None:
+    path, key = api.file("twice.jsonl"), uuid.uuid4().hex
+    first = api.call("add", key=key, paths=[path])
+    assert api.call("add", key=key, paths=[path]) == first
+    api.kill()
+    api.start()
+    assert api.call("add", key=key, paths=[path]) == first, "also after the service was killed"
+    assert sum(job["file_name"] == "twice.jsonl" for job in api.call("queue.list")["jobs"]) == 1
+    assert api.call("add", paths=[path])["jobs"][0]["job_id"] != first["jobs"][0]["job_id"]
+
+
+def test_changes_sent_at_the_same_time_with_one_key_happen_once(api: RunningService) -> None:
+    path, key = api.file("crowd.jsonl", rows=5000), uuid.uuid4().hex
+    answers: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(api.call("add", key=key, paths=[path]))) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 6
+    assert all(answer == answers[0] for answer in answers)
+    assert sum(job["file_name"] == "crowd.jsonl" for job in api.call("queue.list")["jobs"]) == 1
+
+
+def test_errors_of_a_verb_come_with_their_own_status(api: RunningService) -> None:
+    with pytest.raises(VerbError) as refused:
+        api.call("queue.hold", job_ids=[99_999])
+    assert (refused.value.status, refused.value.body["code"]) == (404, "not_found")
+
+
+def test_half_a_request_does_not_hold_up_others(api: RunningService) -> None:
+    with socket.create_connection(("127.0.0.1", api.endpoint["port"])) as silent:
+        silent.sendall(b"GET /v1/status HTTP/1.1\r\nHost:")
+        assert api.call("status")["workspace"] == str(api.workspace.root)
+
+
+class Stream:
+    """One connection to the event stream."""
+
+    def __init__(self, api: RunningService, last_id: str | None = None) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", api.endpoint["port"], timeout=10)
+        more = {"Last-Event-ID": last_id} if last_id else {}
+        self.connection.request("GET", "/v1/events", headers=with_token(api, **more))
+        self.answer = self.connection.getresponse()
+        assert self.answer.getheader("Content-Type", "").startswith("text/event-stream")
+
+    def close(self) -> None:
+        self.answer.close()
+        self.connection.close()
+
+    def next(self) -> dict[str, Any]:
+        frame: dict[str, Any] = {}
+        while line := self.answer.readline().decode().rstrip("\n"):
+            name, _, value = line.partition(": ")
+            frame[name] = json.loads(value) if name == "data" else value
+        return frame
+
+    def until(self, kind: str) -> dict[str, Any]:
+        while (frame := self.next()).get("event") != kind:
+            assert frame, "the stream ended"
+        return frame
+
+
+def test_events_are_told_and_replayed(api: RunningService) -> None:
+    stream = Stream(api)
+    start = stream.next()
+    assert start["event"] == "status_changed"
+    (job_id,) = api.add(api.file("told.jsonl"))
+    seen = stream.until("job_changed")
+    assert seen["data"]["job"]["job_id"] == job_id
+    stream.close()
+    api.call("queue.hold", job_ids=[job_id])
+    again = Stream(api, start["id"])
+    replayed = again.until("job_changed")
+    assert replayed == seen, "the same event under the same id"
+    while replayed["data"]["job"]["state"] != "held":
+        replayed = again.until("job_changed")
+    again.close()
+
+
+def test_event_of_another_epoch_gets_reset(api: RunningService) -> None:
+    stream = Stream(api, "otherepoch-1")
+    assert stream.next()["event"] == "reset"
+    assert stream.next()["event"] == "status_changed"
+    stream.close()
+
+
+def test_slow_listener_holds_nobody_up(api: RunningService, tmp_path: Path) -> None:
+    with contextlib.closing(Stream(api)):  # never read again
+        for number in range(5):
+            api.add(api.file(f"slow{number}.jsonl", rows=10))
+        assert api.call("status")["service"]["pid"] == api.process.pid
