@@ -15,6 +15,7 @@ from backend.checker.problems import RowError
 from backend.checker.records import OnRead, Record, over_the_cap, parsed
 from backend.checker.source import Source
 
+_STRING_END = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},]', re.DOTALL)
 
 
@@ -41,6 +42,7 @@ class Elements:
         self._scanned = 0
         self._start = 0
         self._too_long = False
+        self._in_dropped_string = False
         self._file_line = 1
         self.closed = False
         """The array's closing bracket was seen."""
@@ -48,6 +50,8 @@ class Elements:
     def feed(self, chunk: bytes) -> Iterator[Element]:
         """Elements that are complete now."""
         self._buffer += chunk
+        if self._in_dropped_string and not self._reach_string_end():
+            return
         for match in _STRUCTURE.finditer(self._buffer, self._scanned):
             token = match[0][:1]
             if match[0] == b'"':  # the string goes on in the next chunk
@@ -89,11 +93,28 @@ class Elements:
 
     def _forget(self) -> None:
         """Drop what is done with, and an element that has grown over the cap."""
-        if self._scanned - self._start > MAX_ROW_BYTES or len(self._buffer) - self._start > 2 * MAX_ROW_BYTES:
+        if len(self._buffer) - self._start > MAX_ROW_BYTES:
             self._too_long = True
             self._start = self._scanned
-        if len(self._buffer) - self._start > 2 * MAX_ROW_BYTES:  # one endless string
-            self._start = self._scanned = len(self._buffer)
+        if len(self._buffer) - self._start > MAX_ROW_BYTES:  # what remains is one endless string
+            self._in_dropped_string = True
+            self._reach_string_end(begun=self._scanned + 1)
+            return
+        self._drop()
+
+    def _reach_string_end(self, begun: int = 0) -> bool:
+        """Go on to the end of a string that is not kept; False while it is not in sight."""
+        match = _STRING_END.match(self._buffer, begun)
+        if match is None:
+            backslashes = len(self._buffer) - len(self._buffer.rstrip(b"\\"))
+            self._start = self._scanned = len(self._buffer) - backslashes % 2
+        else:
+            self._in_dropped_string = False
+            self._start = self._scanned = match.end()
+        self._drop()
+        return match is not None
+
+    def _drop(self) -> None:
         self._file_line += self._buffer.count(b"\n", 0, self._start)
         self._buffer = self._buffer[self._start :]
         self._scanned -= self._start
@@ -109,6 +130,11 @@ def element_rows(source: Source, read: OnRead, *, in_array: bool) -> Iterator[Re
             number += 1
             yield _record(number, element)
     rest = elements.rest()
+    if in_array and rest is not None and not elements.closed:
+        whole = _record(number + 1, rest)  # only the bracket may be missing
+        if whole.problem is None:
+            number, rest = number + 1, None
+            yield whole
     if elements.closed and rest is not None:
         problem = RowError("broken_json", f"More text follows after the end of the list (line {rest.file_line}).")
         yield Record(number + 1, None, problem)

@@ -16,7 +16,7 @@ from backend.checker.rows import Row
 from backend.contract.datasets import ValidationPlan
 
 SHINGLE_WORDS = 5
-NEAR_DUPLICATE = 0.8
+_OF_FIVE = 4  # rows are near duplicates when four fifths of their word runs are the same; counted in whole numbers
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
@@ -113,12 +113,12 @@ class HeldOutIndex:
 
     def _too_new(self, words: list[str]) -> bool:
         """Whether more than a fifth of the row's runs are in no held-out row: then it cannot overlap by 80 %."""
-        allowed = (1 - NEAR_DUPLICATE) * max(1, len(words) - SHINGLE_WORDS + 1)
+        most_runs = max(1, len(words) - SHINGLE_WORDS + 1)
         new: set[str] = set()
         for shingle in _shingles(words):
             if shingle not in self._rows_with:
                 new.add(shingle)
-                if len(new) > allowed:
+                if 5 * len(new) > (5 - _OF_FIVE) * most_runs:
                     return True
         return False
 
@@ -127,14 +127,15 @@ class HeldOutIndex:
         # A match shares all but a fifth of the runs, so at least one of that many rarest ones: phrases that every
         # row repeats are never looked up.
         rarest = sorted(shingles, key=lambda shingle: len(self._rows_with.get(shingle, ())))
-        enough = math.floor((1 - NEAR_DUPLICATE) * len(shingles)) + 1
+        enough = (5 - _OF_FIVE) * len(shingles) // 5 + 1
         near = {number for shingle in rarest[:enough] for number in self._rows_with.get(shingle, ())}
-        return any(_jaccard(shingles, self._shingles[number]) >= NEAR_DUPLICATE for number in near)
+        return any(_nearly_equal(shingles, self._shingles[number]) for number in near)
 
 
-def _jaccard(one: set[str], other: set[str]) -> float:
+def _nearly_equal(one: set[str], other: set[str]) -> bool:
+    """Whether what they share is at least four fifths of what they hold together (Jaccard 0.8)."""
     common = len(one & other)
-    return common / (len(one) + len(other) - common)
+    return 5 * common >= _OF_FIVE * (len(one) + len(other) - common)
 
 
 def _text_key(words: list[str]) -> bytes:

@@ -45,7 +45,7 @@ def parse_row(data: bytes) -> Any:
 
 
 def depth_of(data: bytes) -> int:
-    """How deep brackets are nested outside strings, or at most as deep (cheap bound first)."""
+    """How deep brackets are nested outside strings; never less, and nothing is counted beyond the limit."""
     bound = data.count(b"{") + data.count(b"[")
     if bound <= MAX_DEPTH:
         return bound
@@ -55,6 +55,8 @@ def depth_of(data: bytes) -> int:
         if first in b"{[":
             depth += 1
             deepest = max(deepest, depth)
+            if depth > MAX_DEPTH:
+                break
         elif first in b"}]":
             depth -= 1
     return deepest

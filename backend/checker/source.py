@@ -26,6 +26,25 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Near twins of these (Mac, DOS and mainframe tables) win by chance and are next to never meant.
+_LIKELY_ENCODINGS = (
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp1257",
+    "cp1258",
+    "koi8_r",
+    "gb18030",
+    "big5",
+    "cp932",
+    "euc_jp",
+    "cp949",
+    "tis_620",
+)
 _MAGICS = (
     (b"PAR1", "a Parquet file"),
     (b"PK\x03\x04", "a ZIP archive or an Office document"),
@@ -165,11 +184,19 @@ def _utf8_check(path: Path, name: str) -> tuple[int, list[bytes]]:
             if end == 0 and len(block) < 64 * CHUNK:
                 rest = block
                 continue
-            end = end or len(block)
+            end = end or _character_end(block)
             _collect_bad(block[:end], bad_lines)
             rest = block[end:]
     _collect_bad(rest, bad_lines)
     return num_lines + bool(rest), bad_lines
+
+
+def _character_end(block: bytes) -> int:
+    """A place near the end of `block` where no UTF-8 character is cut in two."""
+    for end in range(len(block), max(0, len(block) - 4), -1):
+        if block[end - 1] & 0xC0 != 0x80:
+            return end - 1
+    return len(block)
 
 
 def _collect_bad(block: bytes, bad_lines: list[bytes]) -> None:
@@ -187,7 +214,7 @@ def _collect_bad(block: bytes, bad_lines: list[bytes]) -> None:
 
 def _guess(name: str, bad_lines: list[bytes]) -> tuple[str, str]:
     sample = b"\n".join(bad_lines)[: 64 * 1024]
-    best = charset_normalizer.from_bytes(sample, steps=5, chunk_size=4096).best()
+    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_LIKELY_ENCODINGS)).best()
     if best is None:
         raise DatasetError(
             f"{name} is neither UTF-8 nor another text encoding that could be recognised.",

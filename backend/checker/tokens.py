@@ -109,8 +109,8 @@ class ModelTokenizer:
         ids = np.array(encoding.ids, dtype=np.uint32)
         marks = np.zeros(ids.size, dtype=np.bool_)
         for start, end in row.spans:
-            first = _token_from(encoding, start, len(row.text), ids.size)
-            last = _token_from(encoding, end, len(row.text), ids.size)
+            first = _first_token(encoding, start, row.text, ids.size)
+            last = _first_token(encoding, end, row.text, ids.size)
             marks[first:last] = True
         if row.end and self.eos_id is not None and (not ids.size or int(ids[-1]) != self.eos_id):
             ids = np.append(ids, np.uint32(self.eos_id))
@@ -157,17 +157,21 @@ class ModelTokenizer:
         return {}
 
 
-def _token_from(encoding: Any, place: int, num_chars: int, num_tokens: int) -> int:
-    """Index of the first token that begins at or after character `place`."""
-    while place < num_chars:
+def _first_token(encoding: Any, place: int, text: str, num_tokens: int) -> int:
+    """Index of the first token that belongs to what begins at character `place`.
+
+    A token across the border belongs to what comes before, as prompt ids are then still the same in number; but
+    one that takes only blanks from there is the first word of what begins, and must not go unlearned.
+    """
+    while place < len(text):
         token = encoding.char_to_token(place)
         if token is None:  # a character the tokenizer drops
             place += 1
             continue
         begins, ends = encoding.token_to_chars(token)
-        if begins >= place:
+        if begins >= place or (text[begins:place].isspace() and text[place:ends].strip()):
             return int(token)
-        place = int(ends)  # this token straddles the border: it belongs to what comes before
+        place = int(ends)
     return num_tokens
 
 
