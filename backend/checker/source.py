@@ -133,8 +133,10 @@ def _encoding_of(path: Path, name: str, head: bytes) -> tuple[str, str]:
         return wide, f"The file has no byte order mark; it was read as {wide.upper()}."
     if b"\0" in head:
         raise _binary(name, "not text (it holds NUL bytes)")
-    num_lines, bad_lines = _utf8_check(path, name)
-    if not bad_lines or len(bad_lines) <= max(1, num_lines * _MAX_BAD_LINES_SHARE) < num_lines:
+    if _is_utf8(path, name):
+        return "utf-8", ""
+    num_lines, bad_lines = _broken_lines(path)
+    if len(bad_lines) <= max(1, num_lines * _MAX_BAD_LINES_SHARE) < num_lines:
         return "utf-8", ""  # a few broken lines are problems of those rows
     return _guess(name, bad_lines)
 
@@ -169,22 +171,32 @@ def _wide_encoding(head: bytes) -> str:
     return ""
 
 
-def _utf8_check(path: Path, name: str) -> tuple[int, list[bytes]]:
-    """(number of lines, those of the first lines that are not UTF-8), reading the whole file."""
+def _is_utf8(path: Path, name: str) -> bool:
+    """Whether the whole file decodes; refuses it when it is full of NUL bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    is_utf8 = True
+    with open(path, "rb") as file:
+        while data := file.read(CHUNK):
+            if data.count(0) > len(data) // 8:
+                raise _binary(name, "not text (it holds NUL bytes)")
+            if is_utf8:
+                try:
+                    decoder.decode(data, final=len(data) < CHUNK)
+                except UnicodeDecodeError:
+                    is_utf8 = False
+    return is_utf8
+
+
+def _broken_lines(path: Path) -> tuple[int, list[bytes]]:
+    """(number of lines, the beginnings of those that are not UTF-8), reading the whole file."""
     num_lines = 0
     bad_lines: list[bytes] = []
     rest = b""
     with open(path, "rb") as file:
         while data := file.read(CHUNK):
-            if data.count(0) > len(data) // 8:
-                raise _binary(name, "not text (it holds NUL bytes)")
             block = rest + data
             num_lines += data.count(b"\n")
-            end = block.rfind(b"\n") + 1
-            if end == 0 and len(block) < 64 * CHUNK:
-                rest = block
-                continue
-            end = end or _character_end(block)
+            end = block.rfind(b"\n") + 1 or (_character_end(block) if len(block) > 4 * CHUNK else 0)
             _collect_bad(block[:end], bad_lines)
             rest = block[end:]
     _collect_bad(rest, bad_lines)
