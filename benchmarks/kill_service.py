@@ -48,8 +48,6 @@ from benchmarks.proof import (
 )
 
 NUM_CLIENTS = 4
-MOST_WAITING = 25
-"""Waiting jobs of one client; beyond it adds nothing, so that the end comes in time."""
 
 
 @dataclass
@@ -93,7 +91,10 @@ class Turnstile:
 class Client(threading.Thread):
     """Changes the queue at random and knows what it was promised. Touches only jobs that it added itself."""
 
-    def __init__(self, engine: Engine, folder: Path, *, number: int, seed: int, turnstile: Turnstile) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, *, number: int, draw: random.Random, turnstile: Turnstile, most_waiting: int
+    ) -> None:
+        """`most_waiting`: with that many waiting jobs it adds no more, so that the end comes in time."""
         super().__init__(name=f"client-{number}", daemon=True)
         self.jobs: dict[int, Expected] = {}
         self.before: dict[int, int] = {}
@@ -104,8 +105,9 @@ class Client(threading.Thread):
         self._engine = engine
         self._folder = folder
         self._number = number
-        self._draw = random.Random(seed * 100 + number)
+        self._draw = draw
         self._turnstile = turnstile
+        self._most_waiting = most_waiting
         self._journal = os.open(folder / f"client-{number}.journal", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         self._num_files = 0
         self._leave = threading.Event()
@@ -133,7 +135,7 @@ class Client(threading.Thread):
     # -- acts --
 
     def _add(self) -> None:
-        if len(self._own(waiting=True)) >= MOST_WAITING:
+        if len(self._own(waiting=True)) >= self._most_waiting:
             return
         name = f"client{self._number}-{self._num_files}.jsonl"
         self._num_files += 1
@@ -402,7 +404,23 @@ def check_database(report: Report, engine: Engine) -> None:
         report.faults.append(f"the database is damaged: {answer}")
 
 
-def prove(folder: Path, *, num_kills: int, seed: int) -> Report:
+def make_clients(engine: Engine, files: Path, *, seed: int, most_waiting: int) -> list[Client]:
+    """Four, each with its own dice."""
+    turnstile = Turnstile()
+    return [
+        Client(
+            engine,
+            files,
+            number=number,
+            draw=random.Random(seed * 100 + number),
+            turnstile=turnstile,
+            most_waiting=most_waiting,
+        )
+        for number in range(NUM_CLIENTS)
+    ]
+
+
+def prove(folder: Path, *, num_kills: int, seed: int, most_waiting: int = 25) -> Report:
     """Carry out the whole proof below `folder`."""
     report = Report(seed=seed)
     model = make_model(folder / "model")
@@ -412,10 +430,7 @@ def prove(folder: Path, *, num_kills: int, seed: int) -> Report:
     with Engine(folder / "workspace") as engine:
         engine.start()
         engine.set_up(model, {**TINY_SETTINGS, "num_samples": 0})
-        turnstile = Turnstile()
-        clients = [
-            Client(engine, files, number=number, seed=seed, turnstile=turnstile) for number in range(NUM_CLIENTS)
-        ]
+        clients = make_clients(engine, files, seed=seed, most_waiting=most_waiting)
         observer = Observer(engine)
         for thread in (observer, *clients):
             thread.start()

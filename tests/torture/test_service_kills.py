@@ -13,7 +13,7 @@ NUM_KILLS = 15
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
-    return prove(folder, num_kills=NUM_KILLS, seed=3)
+    return prove(folder, num_kills=NUM_KILLS, seed=3, most_waiting=5)
 
 
 def test_queue_keeps_every_acknowledged_change_when_the_service_is_killed(report: Report) -> None:
