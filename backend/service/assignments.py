@@ -24,6 +24,7 @@ from backend.service import intent
 from backend.service.core import Core
 from backend.store import history
 from backend.store.database import Transaction
+from backend.supervisor.trainer_process import TrainerProcess
 from backend.versions import bases, checkpoints, lineages
 
 log = logging.getLogger(__name__)
@@ -147,16 +148,15 @@ def _validation_folder(workspace: Workspace, base: BaseModelView, max_length: in
     return str(folder) if folder.exists() else ""
 
 
-def needs_new_process(told: Assignment | None, base: BaseModelView | None, tx: Transaction, job_id: int) -> bool:
-    """Whether the living trainer cannot take this job: what it holds in memory is of another model or shape."""
-    if told is None or base is None:
-        return False
+def fits(tx: Transaction, process: TrainerProcess, job_id: int) -> bool:
+    """Whether the living trainer can take this job: what it holds in memory is of the same model and lineage."""
+    held, base, lineage = process.last_assignment, bases.current(tx), lineages.current(tx)
+    if held is None:
+        return not process.has_unknown_past
     settings = queue.settings_of(tx, job_id)
-    lineage = lineages.current(tx)
-    held = told.settings
     return (
-        told.base.base_id != base.base_id
-        or (held.quantization, held.dtype) != (settings.quantization, settings.dtype)
-        or lineage is None
-        or told.lineage_id != lineage.lineage_id
+        base is not None
+        and lineage is not None
+        and (held.base.base_id, held.lineage_id) == (base.base_id, lineage.lineage_id)
+        and (held.settings.quantization, held.settings.dtype) == (settings.quantization, settings.dtype)
     )

@@ -21,7 +21,6 @@ from backend.service.core import Core
 from backend.service.decision import Decision, Facts, decide
 from backend.service.trainer_keeper import TrainerKeeper
 from backend.store.database import Transaction
-from backend.versions import bases
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +87,7 @@ class Dispatcher:
         active = queue.active(tx)
         upcoming = active or queue.next_runnable(tx)
         process = self._keeper.current
-        told = process.control.assignment if process else None
-        fits = upcoming is None or not assignments.needs_new_process(told, bases.current(tx), tx, upcoming.job_id)
+        fits = process is None or upcoming is None or assignments.fits(tx, process, upcoming.job_id)
         return _Stored(
             run_state=intent.run_state(tx),
             frees_when_paused=intent.pause_frees(tx),
@@ -195,7 +193,7 @@ class Dispatcher:
                 assignment = await self._assign(decision.job_id)
                 if assignment is None:
                     return True  # the job waits for a person; another one may be next
-        if process.control.tell(decision.desired, assignment, stored.requests if assignment else []):
+        if process.tell(decision.desired, assignment, stored.requests if assignment else []):
             name = f"job {assignment.job_id}, {assignment.file_name}" if assignment else "no job"
             log.info("Told the trainer to %s: %s.", decision.desired.value, name)
         return False

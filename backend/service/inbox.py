@@ -113,7 +113,6 @@ class Inbox:
         await core.with_files(_refuse_file, path, core.workspace.inbox_refused, body.sentence())
         notice = Notice(at=time.time(), level="warning", title=f"{path.name} was refused", message=body.sentence())
         await core.run(lambda tx: tx.record(notice))
-        log.warning("Refused %s from the inbox: %s", path.name, body.sentence())
 
 
 def _queue_once(tx: Transaction, core: Core, staged: Staged, key: str) -> None:

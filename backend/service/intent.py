@@ -140,3 +140,13 @@ def set_non_finite_step(tx: Transaction, job_id: int, step: int | None) -> None:
     """See non_finite_step."""
     if non_finite_step(tx, job_id) != step:
         meta.set(tx, f"non_finite:{job_id}", "" if step is None else str(step))
+
+
+def has_lost_its_end(tx: Transaction, job_id: int) -> bool:
+    """Whether the job was trained to its end before and its last checkpoint was no good."""
+    return _flag(tx, f"lost_end:{job_id}")
+
+
+def set_lost_its_end(tx: Transaction, job_id: int) -> None:
+    """See has_lost_its_end."""
+    _set_flag(tx, f"lost_end:{job_id}", True)

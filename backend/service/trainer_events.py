@@ -216,9 +216,14 @@ def _on_job_ended(tx: Transaction, event: JobFinished | JobLeft | JobFailed) -> 
 
 def finish_job(tx: Transaction, job: JobView, *, job_step: int, global_step: int) -> None:
     """All rows were trained on, if the checkpoint that says so could be read back; else the job goes on from the
-    one before."""
+    one before, once."""
     if queue.cursor(tx, job.job_id) < job_step:
-        queue.interrupt(tx, job.job_id, "its last checkpoint could not be read back")
+        reason = "its last checkpoint could not be read back"
+        if intent.has_lost_its_end(tx, job.job_id):
+            queue.block(tx, job.job_id, f"{reason}, twice; the disk may be failing")
+        else:
+            intent.set_lost_its_end(tx, job.job_id)
+            queue.interrupt(tx, job.job_id, reason)
         return
     queue.set_state(
         tx, job.job_id, JobState.FINISHED, done_steps=job_step, last_global_step=global_step, eta_seconds=None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.contract.spool import Desired
+from backend.contract.spool import Assignment, Desired, Request
 from backend.formats.progress import read_progress
 from backend.formats.workspace import Workspace
 from backend.machine.processes import ProcessIdentity, Watch
@@ -29,6 +29,8 @@ class TrainerProcess:
         self.identity = identity
         self.control = ControlFile(spool)
         self.reader = SpoolReader(spool, offset=attempt.events_offset, last_n=attempt.last_n)
+        self.last_assignment = self.control.assignment
+        """The job it had last: what it may still hold in memory."""
         self._child = child
         self._watch = Watch(identity)
 
@@ -36,6 +38,16 @@ class TrainerProcess:
     def is_adopted(self) -> bool:
         """Whether a service before this one started it."""
         return self._child is None
+
+    def tell(self, desired: Desired, assignment: Assignment | None, requests: list[Request]) -> bool:
+        """Say what is wanted; True when that is news."""
+        self.last_assignment = assignment or self.last_assignment
+        return self.control.tell(desired, assignment, requests)
+
+    @property
+    def has_unknown_past(self) -> bool:
+        """Whether it may hold a model in memory that this service never saw it get."""
+        return self.is_adopted and self.last_assignment is None
 
     @property
     def was_told_to_stop(self) -> bool:

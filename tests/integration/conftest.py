@@ -101,11 +101,11 @@ class RunningService:
             answer = connection.getresponse()
             return answer.status, answer.read()
 
-    def call(self, name: str, *, key: str | None = None, **arguments: Any) -> Any:
-        verb = BY_NAME[name]
+    def call(self, verb_name: str, *, idempotency_key: str | None = None, **arguments: Any) -> Any:
+        verb = BY_NAME[verb_name]
         headers = {"Authorization": f"Bearer {self.endpoint['token']}"}
         if verb.changes:
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": key or uuid.uuid4().hex}
+            headers |= {"Content-Type": "application/json", "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
             status, answer = self.request("POST", verb.path, json.dumps(arguments).encode(), headers)
         else:
             query = "&".join(f"{name}={value}" for name, value in arguments.items())

@@ -131,11 +131,11 @@ def test_body_over_the_limit_is_refused_declared_or_not(api: RunningService) -> 
 
 def test_change_sent_twice_with_one_key_happens_once(api: RunningService) -> None:
     path, key = api.file("twice.jsonl"), uuid.uuid4().hex
-    first = api.call("add", key=key, paths=[path])
-    assert api.call("add", key=key, paths=[path]) == first
+    first = api.call("add", idempotency_key=key, paths=[path])
+    assert api.call("add", idempotency_key=key, paths=[path]) == first
     api.kill()
     api.start()
-    assert api.call("add", key=key, paths=[path]) == first, "also after the service was killed"
+    assert api.call("add", idempotency_key=key, paths=[path]) == first, "also after the service was killed"
     assert sum(job["file_name"] == "twice.jsonl" for job in api.call("queue.list")["jobs"]) == 1
     assert api.call("add", paths=[path])["jobs"][0]["job_id"] != first["jobs"][0]["job_id"]
 
@@ -144,7 +144,8 @@ def test_changes_sent_at_the_same_time_with_one_key_happen_once(api: RunningServ
     path, key = api.file("crowd.jsonl", rows=5000), uuid.uuid4().hex
     answers: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(api.call("add", key=key, paths=[path]))) for _ in range(6)
+        threading.Thread(target=lambda: answers.append(api.call("add", idempotency_key=key, paths=[path])))
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()
