@@ -16,6 +16,7 @@ import msgspec
 
 from backend.contract.events import Reset, ServiceEvent, StatusChanged, StepDone
 from backend.contract.status import StatusView
+from backend.machine.clock import until_set
 
 HEARTBEAT_SECONDS = 10.0
 _HEARTBEAT = b": still here\n\n"
@@ -101,9 +102,7 @@ class EventFeed:
 
     async def _live(self, listener: _Listener, sent: int) -> AsyncIterator[bytes]:
         while not self._is_closed and not listener.is_lost:
-            try:
-                await asyncio.wait_for(listener.wake.wait(), self._heartbeat)
-            except TimeoutError:
+            if not await until_set(listener.wake, self._heartbeat):
                 yield _HEARTBEAT
                 continue
             listener.wake.clear()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from backend.contract.errors import EverstepError
@@ -14,6 +13,7 @@ from backend.contract.events import Notice
 from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
 from backend.contract.spool import Assignment, Desired, Request
 from backend.contract.status import RunState
+from backend.machine.clock import until_set
 from backend.machine.disk import free_bytes
 from backend.queue import queue
 from backend.service import assignments, intent, trainer_events
@@ -62,8 +62,7 @@ class Dispatcher:
                 await asyncio.sleep(_AFTER_ERROR_SECONDS)
                 continue
             if not again:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._core.dispatch_wanted.wait(), _TICK_SECONDS)
+                await until_set(self._core.dispatch_wanted, _TICK_SECONDS)
 
     async def step(self) -> bool:
         """Decide once and do it; True when the next decision is due at once."""

@@ -21,6 +21,7 @@ from backend.contract.events import Notice
 from backend.contract.jobs import Priority
 from backend.datasets import staging
 from backend.datasets.staging import Staged
+from backend.machine.clock import until_set
 from backend.service import intake
 from backend.service.core import Core
 from backend.store import durable, idempotency
@@ -59,8 +60,7 @@ class Inbox:
                     await asyncio.sleep(_AFTER_ERROR_SECONDS)
                     continue
                 limit = self._core.config.config.service.poll_interval
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._events.wait(), min(limit, self._still_seconds / 4) if waits else limit)
+                await until_set(self._events, min(limit, self._still_seconds / 4) if waits else limit)
         finally:
             watching.cancel()
 

@@ -19,6 +19,7 @@ from backend.contract.verbs import AddArgs, AddResult, RefusedFile, ValidationVi
 from backend.datasets import registry, staging, validation
 from backend.datasets.staging import Staged
 from backend.formats.order import num_steps
+from backend.machine.clock import until_set
 from backend.queue import queue
 from backend.service import children
 from backend.service.assignments import NO_BASE
@@ -100,8 +101,7 @@ class Checking:
                 log.error("A file could not be checked: %s", problem)
                 self._core.live.error = str(problem)
                 await asyncio.sleep(_AFTER_ERROR_SECONDS)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._core.check_wanted.wait(), _TICK_SECONDS)
+            await until_set(self._core.check_wanted, _TICK_SECONDS)
 
     async def _next(self) -> _Task | None:
         def find(tx: Transaction) -> _Task | None:
