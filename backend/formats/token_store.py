@@ -97,13 +97,11 @@ class TokenStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        header: dict[str, Any] = json.loads((folder / "store.json").read_bytes())
-        if header.get("schema") != SCHEMA:
-            raise ValueError(f"{folder}: token store schema {header.get('schema')!r}, expected {SCHEMA}")
+        header = _read_header(folder)
         self.folder = folder
-        self.num_rows: int = header["num_rows"]
-        self.num_tokens: int = header["num_tokens"]
-        self.num_supervised: int = header["num_supervised"]
+        self.num_rows = header["num_rows"]
+        self.num_tokens = header["num_tokens"]
+        self.num_supervised = header["num_supervised"]
         self._tokens = _mapped(folder / "tokens.u32", "<u4", self.num_tokens)
         self._supervised = _mapped(folder / "supervised.u8", "u1", self.num_tokens)
         self._offsets = _mapped(folder / "offsets.u64", "<u8", self.num_rows + 1)
@@ -111,6 +109,8 @@ class TokenStore:
         digests = (folder / "rows.sha256").read_bytes()
         if len(digests) != 32 * self.num_rows or int(self._offsets[-1]) != self.num_tokens:
             raise ValueError(f"{folder}: token store header and files do not agree")
+        if int(self._offsets[0]) != 0 or bool(np.any(self._offsets[1:] <= self._offsets[:-1])):
+            raise ValueError(f"{folder}: token store offsets do not rise")
         self.row_sha256s: list[bytes] = [digests[i : i + 32] for i in range(0, len(digests), 32)]
 
     def row(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
@@ -130,6 +130,16 @@ class TokenStore:
     def line(self, index: int) -> int:
         """1-based line of a row in its file."""
         return int(self._lines[index])
+
+
+def _read_header(folder: Path) -> dict[str, int]:
+    header: Any = json.loads((folder / "store.json").read_bytes())
+    names = ("num_rows", "num_tokens", "num_supervised")
+    if not isinstance(header, dict) or not all(isinstance(header.get(name), int) for name in names):
+        raise ValueError(f"{folder}: store.json is not the header of a token store")
+    if header.get("schema") != SCHEMA:
+        raise ValueError(f"{folder}: token store schema {header.get('schema')!r}, expected {SCHEMA}")
+    return {name: header[name] for name in names}
 
 
 def _mapped(path: Path, dtype: str, count: int) -> npt.NDArray[Any]:
