@@ -12,7 +12,8 @@ from rich.text import Text
 from backend.cli.printing import terminal
 
 _LINE_SECONDS = 10.0
-"""In a pipe the same stage speaks again after this long."""
+"""In a pipe the same stage speaks again after this long, and much later when it has nothing new to say."""
+_SAME_LINE_SECONDS = 120.0
 
 
 class Stages:
@@ -22,6 +23,7 @@ class Stages:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._stage = ""
+        self._line = ""
         self._told_at = 0.0
 
     def __enter__(self) -> Stages:
@@ -69,9 +71,10 @@ class Stages:
             self._bar.update(self._tasks[self._stage], total=1.0, completed=1.0)
 
     def _show_line(self, stage: str, share: float | None, details: str) -> None:
-        now = time.monotonic()
-        if stage == self._stage and now - self._told_at < _LINE_SECONDS:
+        percent = f"{100 * share:.0f} %" if share is not None else ""
+        line = "  ".join(part for part in (stage, percent, details) if part)
+        quiet_seconds = time.monotonic() - self._told_at
+        if stage == self._stage and quiet_seconds < (_SAME_LINE_SECONDS if line == self._line else _LINE_SECONDS):
             return
-        self._stage, self._told_at = stage, now
-        percent = f"{100 * share:3.0f} %" if share is not None else ""
-        print("  ".join(part for part in (stage, percent, details) if part), file=sys.stderr, flush=True)
+        self._stage, self._line, self._told_at = stage, line, time.monotonic()
+        print(line, file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from backend.cli import words
 from backend.cli.printing import BAD, BUSY, GOOD, WATCH, facts, table
 from backend.cli.status_view import status_view
 from backend.contract import verbs
-from backend.contract.datasets import DatasetView
+from backend.contract.datasets import DatasetView, Preview
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
 
@@ -265,15 +265,19 @@ def _dataset(view: DatasetView, grouped: bool) -> RenderableType:
     if report.problems:
         parts.append(_problems(view))
     for preview in report.previews:
-        parts.append(
-            Text(f"\nLine {preview.line} as the model sees it (the learned part is underlined):", style="bold")
-        )
-        parts.append(
-            Text.assemble(
-                *((words.clean(text), "green underline" if learned else "") for text, learned in preview.pieces)
-            )
-        )
+        parts.append(_preview(preview, grouped))
     return Group(*parts)
+
+
+def _preview(preview: Preview, in_terminal: bool) -> RenderableType:
+    """A row with its learned part marked: underlined in a terminal, between signs in a pipe."""
+    shown = "underlined" if in_terminal else "between ⟦ and ⟧"
+    head = Text(f"\nLine {preview.line} as the model sees it (the learned part is {shown}):", style="bold")
+    row = Text()
+    for text, is_learned in preview.pieces:
+        told = words.clean(text)
+        row.append(f"⟦{told}⟧" if is_learned and not in_terminal else told, "green underline" if is_learned else "")
+    return Group(head, row)
 
 
 def _problems(view: DatasetView) -> Table:
