@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
@@ -140,6 +140,7 @@ class ChatTemplate:
         """Raises ModelError when the template does not compile."""
         if len(source) > _MAX_TEMPLATE_CHARS:
             raise ModelError("Its chat template is larger than 1 MB.", hint="Take another base model.")
+        signal.signal(signal.SIGALRM, _on_alarm)  # for good: a checker has no other use for it
         try:
             with _time_limit(5 * MAX_SECONDS):
                 self._template = _environment().from_string(source)
@@ -200,18 +201,12 @@ def _short(problem: Exception) -> str:
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     """Interrupt Python code that runs longer; what hangs inside one C call is ended by the process limits."""
-
-    def on_alarm(number: int, frame: FrameType | None) -> None:
-        raise TemplateLimitError(f"it ran longer than {seconds:g} s")
-
-    before = _set_alarm_handler(on_alarm)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
-def _set_alarm_handler(handler: Callable[[int, FrameType | None], None]) -> Any:
-    return signal.signal(signal.SIGALRM, handler)
+def _on_alarm(number: int, frame: FrameType | None) -> None:
+    raise TemplateLimitError("it ran too long")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -167,3 +168,11 @@ def checked(make_model: Callable[..., Path], tmp_path: Path) -> Callable[..., tu
         return check(request, lambda done, total, rows: None), out
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def alarm_as_before() -> Iterator[None]:
+    """The checker takes the alarm of its process; here it is the tests' process."""
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.signal(signal.SIGALRM, before)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backend.checker import elements, source
 from backend.checker.elements import Elements
@@ -175,6 +177,32 @@ def test_array_gives_every_element_wherever_the_chunks_are_cut(
     found = read(json.dumps(AWKWARD, indent=indent, ensure_ascii=False).encode(), "data.json")
     assert values(found) == AWKWARD
     assert [record.line for record in found] == [1, 2, 3]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9**18) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    rows=st.lists(JSON, max_size=8),
+    indent=st.sampled_from([None, 1, 4]),
+    ascii_only=st.booleans(),
+    cut=st.integers(1, 40),
+)
+def test_array_splitter_agrees_with_the_json_library(
+    rows: list[object], indent: int | None, ascii_only: bool, cut: int
+) -> None:
+    content = json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "replace")
+    splitter = Elements(in_array=True)
+    pieces = [content[start : start + cut] for start in range(0, len(content), cut)]
+    found = [json.loads(element.data) for piece in pieces for element in splitter.feed(piece)]
+    assert found == json.loads(content)
+    assert splitter.closed
+    assert splitter.rest() is None
 
 
 def test_array_loses_nothing_that_stands_between_commas(read: Read) -> None:
