@@ -42,6 +42,7 @@ class RunningService:
     def __init__(self, root: Path, command: list[str] | None = None) -> None:
         self.workspace = Workspace(root)
         self.command = command or [sys.executable, "-P", str(SERVE), "--workspace", str(root)]
+        self.output = root.parent / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
         self.arguments: tuple[str, ...] = ()
 
@@ -52,33 +53,34 @@ class RunningService:
         with contextlib.suppress(FileNotFoundError):
             (self.workspace.status / "ready").unlink()
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            [*self.command, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        with open(self.output, "ab") as output:  # not a pipe: grandchildren would hold it open
+            self.process = subprocess.Popen(
+                [*self.command, *arguments], env=environment, stdout=output, stderr=output
+            )
         if wait:
             self.until(lambda: (self.workspace.status / "ready").exists() or self.process.poll() is not None)
             if self.process.poll() is not None:
-                raise AssertionError(f"the service ended: {self.process.communicate()}")
+                raise AssertionError(f"the service ended: {self.output.read_text()}")
         return self
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
     def terminate(self) -> int:
         self.process.terminate()
-        self.process.communicate(timeout=PATIENCE_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
         return self.process.returncode
 
     def wait(self, timeout: float = PATIENCE_SECONDS) -> int:
-        self.process.communicate(timeout=timeout)
+        self.process.wait(timeout)
         return self.process.returncode
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
         elif self.process is not None:
-            self.process.communicate()
+            self.process.wait()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if any(str(self.workspace.root) in word for word in process.cmdline()):
