@@ -14,6 +14,7 @@ from backend.contract.errors import BadInputError, EverstepError
 from backend.contract.spool import Evaluated, Request, RequestDone, Sampled
 from backend.formats.token_store import TokenStore
 from backend.trainer import evaluate, sample
+from backend.trainer.evaluate import MOST_PROBE_ROWS
 from backend.trainer.gate import Gate
 from backend.trainer.run import Run
 from backend.trainer.saving import Saver
@@ -77,9 +78,12 @@ class DueWork:
         self._gate.enter("evaluating")
         run, assignment = self._run, self._run.assignment
         started = time.perf_counter()
-        validation = self._losses(assignment.validation_folder)
-        train = self._losses_of(run.store, evaluate.probe_rows(run.store))
-        heldout = self._losses(assignment.heldout_folder)
+        validation_store = _opened(assignment.validation_folder)
+        heldout_store = _opened(assignment.heldout_folder)
+        validation = self._losses(validation_store)
+        held_out = [store.num_rows for store in (validation_store, heldout_store) if store is not None]
+        train = self._losses_of(run.store, evaluate.probe_rows(run.store, like=max(held_out, default=MOST_PROBE_ROWS)))
+        heldout = self._losses(heldout_store)
         gap = validation.token - train.token if validation and train else None
         self._events.emit(
             Evaluated,
@@ -96,14 +100,8 @@ class DueWork:
         )
         run.evaluated_step = run.global_step
 
-    def _losses(self, folder: str) -> evaluate.Losses | None:
-        if not folder:
-            return None
-        try:
-            store = TokenStore(Path(folder))
-        except (OSError, ValueError) as problem:
-            raise BadInputError(f"The held-out rows in {folder} cannot be read: {problem}.") from problem
-        return self._losses_of(store, range(store.num_rows))
+    def _losses(self, store: TokenStore | None) -> evaluate.Losses | None:
+        return None if store is None else self._losses_of(store, range(store.num_rows))
 
     def _losses_of(self, store: TokenStore, rows: Any) -> evaluate.Losses | None:
         return evaluate.evaluate(
@@ -157,3 +155,11 @@ class DueWork:
         except EverstepError as problem:
             error = problem.body()
         self._events.emit(RequestDone, request_id=request.request_id, error=error)
+
+
+def _opened(folder: str) -> TokenStore | None:
+    """The store in a folder, None where no folder is named. Raises BadInputError."""
+    try:
+        return TokenStore(Path(folder)) if folder else None
+    except (OSError, ValueError) as problem:
+        raise BadInputError(f"The held-out rows in {folder} cannot be read: {problem}.") from problem

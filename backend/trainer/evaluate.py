@@ -14,7 +14,7 @@ from backend.formats.token_store import TokenStore
 from backend.trainer.batches import evaluation_groups, pack
 from backend.trainer.model import Network
 
-_PROBE_ROWS = 200
+MOST_PROBE_ROWS = 200
 _PROBE_SEED = 0
 
 
@@ -67,6 +67,10 @@ def evaluate(
     return Losses(token=total / num_tokens, example=sum(row_means) / len(row_means))
 
 
-def probe_rows(store: TokenStore) -> list[int]:
-    """At most 200 rows of a file, the same ones whenever the file is asked."""
-    return sorted(row_order(store.row_sha256s, seed=_PROBE_SEED, epoch=-1)[:_PROBE_ROWS])
+def probe_rows(store: TokenStore, *, like: int) -> list[int]:
+    """Rows of a file to set beside `like` held-out ones: as many, at most 200, the same whenever the file is asked.
+
+    More rows than the other side of the gap has would cost time and tell nothing more.
+    """
+    size = min(like, MOST_PROBE_ROWS)
+    return sorted(row_order(store.row_sha256s, seed=_PROBE_SEED, epoch=-1)[:size])
