@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.proof import DOOR, Engine, wait_until
+from benchmarks.proof import DOOR, Engine, wait_until, write_rows
 
 SMALL_MODEL_SETTINGS: dict[str, object] = {
     "quantization": "none",
@@ -93,6 +93,14 @@ class Prompt:
     def jobs(self) -> dict[str, dict[str, Any]]:
         """Jobs by file name."""
         return {job["file_name"]: job for job in self.lines("queue", "list", field="jobs")}
+
+
+def add_long(engine: Engine, path: Path, *, seed: int) -> int:
+    """Queue a small file that takes 20,000 steps, so that it is still trained when a test has done with it."""
+    engine.api.call("config.set", key="num_train_epochs", value="400")
+    job_id = engine.add(write_rows(path, 200, seed=seed))[0]
+    engine.api.call("config.set", key="num_train_epochs", value="1")
+    return job_id
 
 
 def until(engine: Engine, file_name: str, *states: str, seconds: float = 60) -> dict[str, Any]:

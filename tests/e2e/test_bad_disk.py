@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.proof import Engine, write_rows
-from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, until, until_steps, until_true
+from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, add_long, until, until_steps, until_true
 
-LONG = 60_000
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18
 
 
@@ -28,7 +27,7 @@ def test_training_goes_on_from_the_older_checkpoint_when_the_newest_is_damaged(f
     with Engine(folder / "damaged") as engine:
         engine.start()
         engine.set_up(tiny_model, SMALL_MODEL_SETTINGS)
-        engine.add(write_rows(folder / "long.jsonl", LONG, seed=1))
+        add_long(engine, folder / "long.jsonl", seed=1)
         until_steps(engine, 30)
         engine.kill_everything()
         committed = sorted(path for path in engine.workspace.current_model.glob("step-*") if path.is_dir())
@@ -73,14 +72,14 @@ def test_training_pauses_on_a_full_disk_and_goes_on_by_itself_when_there_is_room
         engine.start()
         engine.set_up(tiny_model, {**SMALL_MODEL_SETTINGS, "disk_floor_gigabytes": 0.008})
         prompt = Prompt(engine.workspace.root)
-        engine.add(write_rows(folder / "small.jsonl", 8000, seed=1))
+        add_long(engine, folder / "small.jsonl", seed=1)
         until_steps(engine, 10)
         free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
         ballast.write_bytes(bytes(max(0, free - 2 * 2**20)))
         until(engine, "small.jsonl", "paused")
         status = prompt.ask("status")
         assert "disk" in (status["sentence"] + str(status["error"])).lower()
-        big = write_rows(folder / "big.jsonl", 60_000, seed=2)
+        big = write_rows(folder / "big.jsonl", 40_000, seed=2)
         prompt("add", big).refuses("big.jsonl", "disk")
         held_at = engine.api.call("status")["global_step"]
         ballast.unlink()

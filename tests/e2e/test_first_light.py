@@ -15,11 +15,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from benchmarks.proof import ROOT, Engine, kill, processes, services, trainers, write_rows
-from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, until, until_steps, until_true
+from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, add_long, until, until_steps, until_true
 
 SAMPLE = ROOT / "resources" / "sample" / "training.jsonl"
-LONG = 60_000
-"""Rows of a file that is still being trained when a test has done with it."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +98,7 @@ def test_inbox_file_is_refused_with_its_reason_beside_it_when_it_is_empty(engine
 
 def test_pause_holds_the_step_and_resume_goes_on(engine: Engine, prompt: Prompt, folder: Path) -> None:
     start = engine.api.call("status")["global_step"]
-    assert prompt("add", write_rows(folder / "long.jsonl", LONG, seed=12)).code == 0
+    add_long(engine, folder / "long.jsonl", seed=12)
     until_steps(engine, start)
     assert prompt("pause").code == 0
     until(engine, "long.jsonl", "paused")
