@@ -12,6 +12,9 @@ from backend.contract.errors import DamagedError, EverstepError, LockedError, St
 
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 _REFUSED = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError, apsw.NoLFSError)
+_NETWORK_KINDS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
+)
 _PRAGMAS = (
     ("synchronous", "FULL"),
     ("fullfsync", 1),
@@ -23,8 +26,26 @@ _PRAGMAS = (
 )
 
 
+def require_local_disk(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+    """Raises StorageError for a network folder: locks and syncs there do not do what SQLite relies on."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return  # no such list on this system
+    known = [line.split()[1:3] for line in lines if len(line.split()) > 2]
+    above = [(place, kind) for place, kind in known if folder.is_relative_to(place.replace("\\040", " "))]
+    kind = max(above, key=lambda one: len(one[0]))[1] if above else ""
+    if kind in _NETWORK_KINDS:
+        raise StorageError(
+            f"{folder} lies on a network folder ({kind}), where a crash could damage the list of jobs.",
+            hint="Put the workspace on a local disk.",
+            code="network_folder",
+        )
+
+
 def connect(path: Path) -> apsw.Connection:
     """Open or create the file with the pragmas that make a commit survive power loss."""
+    require_local_disk(path.parent.resolve())
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(5000)

@@ -154,8 +154,10 @@ class Database:
                 "SELECT sequence, line FROM changes WHERE sequence > ? ORDER BY sequence", (sequence,)
             )
             for number, text in rows:
+                if len(found) >= limit:
+                    break
                 event = decode(text).event
-                if bytes(event) != b"null" and len(found) < limit:
+                if bytes(event) != b"null":
                     found.append((int(number), _SERVICE_EVENTS.decode(event)))
         return found
 

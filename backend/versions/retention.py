@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.contract.errors import StorageError
 from backend.contract.models import CheckpointView
+from backend.formats.workspace import Workspace
 from backend.store import durable
 from backend.store.database import Database, Transaction
 from backend.versions import checkpoint_index, lineages
@@ -40,6 +41,8 @@ def carry_out(database: Database, keep: int) -> list[CheckpointView]:
     """
     doomed = database.run(lambda tx: _mark(tx, keep))
     try:
+        for unfinished in Workspace(database.path.parent).current_model.glob(f"{durable.TMP_PREFIX}purge-*"):
+            durable.remove_tree(unfinished)  # a removal of ours that a crash cut short
         for view in doomed:
             durable.remove_tree(Path(view.path))
             database.run(partial(checkpoint_index.set_state, view=view, state="retired"))

@@ -33,7 +33,6 @@ MANY_PARAMETERS = {"backend/trainer/attention.py document_attention": "called by
 # A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
 LONG_FILES: dict[str, int] = {
     "backend/contract/verbs.py": 446,  # one declaration after the other
-    "backend/store/durable.py": 427,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from backend.contract.errors import EverstepError
 from backend.contract.jobs import ACTIVE_STATES, WAITING_STATES, JobState, Priority
@@ -118,7 +125,6 @@ class QueueWalk(RuleBasedStateMachine):
             assert self.database.read(lambda tx, view=view: queue.get(tx, view.job_id)) == view
 
 
-QueueWalk.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestQueueWalk = QueueWalk.TestCase
+def test_queue_keeps_its_promises_on_random_walks() -> None:
+    few = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(QueueWalk, settings=few)

@@ -115,7 +115,6 @@ def test_carry_out_cut_short_leaves_whole_checkpoints_and_is_done_next_time(
     found = checkpoints.reconcile(database, workspace)
     assert (found.missing, found.damaged) == ([], [])
     retention.carry_out(database, 2)
-    durable.remove_stale(workspace.current_model)
     assert on_disk(workspace) == [15, 20]
     assert [path.name for path in workspace.current_model.iterdir() if path.name.startswith(".")] == []
 
