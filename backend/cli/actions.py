@@ -14,7 +14,7 @@ from backend.cli.printing import print_error, print_json, tell
 from backend.cli.progress import Stages
 from backend.cli.session import Session
 from backend.cli.words import clean, plural
-from backend.contract.errors import BadInputError, LockedError, ModelError, ServiceUnavailableError
+from backend.contract.errors import BadInputError, DatasetError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
 from backend.contract.verbs import AddResult, BaseResult, Done, LogsResult, Protection, Verb
@@ -63,7 +63,7 @@ def _add(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
         result = msgspec.structs.replace(result, jobs=wait_for_checks(session, [job.job_id for job in result.jobs]))
     session.show(result)
     for refused in result.refused:
-        tell(f"{clean(refused.path)}: {clean(refused.message)}")
+        tell(_about_file(refused.path, refused.message))
     for job in result.jobs if wait else []:
         _tell_about_check(session, job)
     unusable = wait and any(job.state in _UNUSABLE for job in result.jobs)
@@ -73,12 +73,18 @@ def _add(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
 _UNUSABLE = frozenset({JobState.FAILED, JobState.QUARANTINED, JobState.BLOCKED})
 
 
+def _about_file(name: str, reason: str) -> str:
+    """The reason, with the file's name before it where it does not name it itself."""
+    told = clean(reason.removeprefix(f"{DatasetError.title}: "))
+    return told if Path(name).name in told else f"{clean(name)}: {told}"
+
+
 def _tell_about_check(session: Session, job: JobView) -> None:
     """Why a file cannot be used, or which of its rows were set aside."""
-    name = f"{clean(job.file_name)} (job {job.job_id}, {job.state.value})"
     if job.state in _UNUSABLE:
-        tell(f"{name}: {clean(job.reason)}")
+        tell(f"Job {job.job_id} {job.state.value}. {_about_file(job.file_name, job.reason)}")
         return
+    name = f"{clean(job.file_name)} (job {job.job_id})"
     report = session.call("dataset.show", job_id=job.job_id).report if job.num_problems else None
     for problem in report.problems[:_PROBLEMS_TOLD] if report else []:
         tell(f"{name}: line {problem.line}: {clean(problem.message)}")

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 
 from cyclopts import CycloptsError, UnknownCommandError
@@ -24,7 +28,8 @@ def main(argv: list[str]) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows `?`
     as_json = "--json" in argv
     try:
-        return _run(argv)
+        with _told_to_end_as_interrupted():
+            return _run(argv)
     except CycloptsError as problem:
         print_error(_about_arguments(problem), as_json=as_json)
         return EXIT_ARGUMENTS
@@ -53,6 +58,19 @@ def main(argv: list[str]) -> int:
         )
         print_error(told, as_json=as_json)
         return EXIT_FAILED
+
+
+@contextmanager
+def _told_to_end_as_interrupted() -> Iterator[None]:
+    """SIGTERM tidies up as Ctrl-C does: the demo ends the service that it started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv: list[str]) -> int:
