@@ -43,12 +43,14 @@ def layout_of(source: Source) -> str:
         raise DatasetError(
             f"{source.name} holds nothing but blank space.", hint="Give a file with rows.", code="empty_file"
         )
-    if suffix in ("csv", "tsv"):
-        return "csv"
     if body[:1] in (b"{", b"["):
         layout = _json_layout(body)
-        if suffix not in ("txt", "text", "md") or layout != "unclear":
-            return "lines" if layout == "unclear" else layout
+        if layout != "unclear":
+            return layout
+        if suffix not in ("csv", "tsv", "txt", "text", "md"):
+            return "lines"
+    if suffix in ("csv", "tsv"):
+        return "csv"
     if suffix in ("json", "jsonl", "ndjson"):
         first = body.split(b"\n", 1)[0].strip()[:40].decode(errors="replace")
         raise DatasetError(

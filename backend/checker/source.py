@@ -19,6 +19,8 @@ from backend.contract.errors import DatasetError
 CHUNK = 1 << 20
 _SAMPLE_BYTES = 256 * 1024
 _MAX_BAD_LINES_SHARE = 0.01
+_MAX_CONTROL_SHARE = 0.02
+_CONTROL = bytes({*range(9), *range(14, 32)} - {0x1B, 0x1E})
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -131,8 +133,9 @@ def _encoding_of(path: Path, name: str, head: bytes) -> tuple[str, str]:
     wide = _wide_encoding(head)
     if wide:
         return wide, f"The file has no byte order mark; it was read as {wide.upper()}."
-    if b"\0" in head:
-        raise _binary(name, "not text (it holds NUL bytes)")
+    num_control = len(head) - len(head.translate(None, _CONTROL))
+    if num_control > _MAX_CONTROL_SHARE * len(head):  # a stray NUL is a problem of its row
+        raise _binary(name, "not text (it is full of NUL and control bytes)")
     if _is_utf8(path, name):
         return "utf-8", ""
     num_lines, bad_lines = _broken_lines(path)
@@ -178,7 +181,7 @@ def _is_utf8(path: Path, name: str) -> bool:
     with open(path, "rb") as file:
         while data := file.read(CHUNK):
             if data.count(0) > len(data) // 8:
-                raise _binary(name, "not text (it holds NUL bytes)")
+                raise _binary(name, "not text (it is full of NUL bytes)")
             if is_utf8:
                 try:
                     decoder.decode(data, final=len(data) < CHUNK)

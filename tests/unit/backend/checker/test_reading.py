@@ -99,6 +99,11 @@ def test_reading_refuses_what_is_no_training_file(read: Read, content: bytes, co
     assert words in str(caught.value)
 
 
+def test_reading_refuses_only_the_row_with_a_stray_nul(read: Read) -> None:
+    found = read(b'{"text": "a"}\n' * 50 + b'{"text": "x\0y"}\n' + b'{"text": "b"}\n' * 50)
+    assert [(record.line, record.problem.kind) for record in found if record.problem] == [(51, "bad_unicode")]
+
+
 def test_reading_refuses_a_missing_file_a_folder_and_one_without_permission(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="No such file"):
         open_source(tmp_path / "missing", "missing.jsonl")
@@ -149,7 +154,7 @@ def test_reading_drops_a_line_over_the_cap_and_goes_on(read: Read) -> None:
 def test_layout_is_told_by_content_whatever_the_name(tmp_path: Path, content: str, layout: str) -> None:
     path = tmp_path / "source"
     path.write_text(content)
-    for name in ("data.json", "data.jsonl"):
+    for name in ("data.json", "data.jsonl", "data"):
         assert layout_of(open_source(path, name)) == layout
 
 
@@ -157,6 +162,7 @@ def test_layout_of_a_txt_file_is_text_unless_its_rows_are_json(tmp_path: Path) -
     path = tmp_path / "source"
     path.write_text('{"text": "a"}\n{"text": "b"}\n')
     assert layout_of(open_source(path, "data.txt")) == "lines"
+    assert layout_of(open_source(path, "data.csv")) == "lines"
     path.write_text("{ this is prose }\nand goes on\n")
     assert layout_of(open_source(path, "data.txt")) == "text"
 
