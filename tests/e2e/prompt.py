@@ -18,7 +18,7 @@ SMALL_MODEL_SETTINGS: dict[str, object] = {
     "lora_r": 8,
     "lora_alpha": 16,
     "gradient_accumulation_steps": 4,
-    "max_length": 64,
+    "max_length": 256,
     "save_steps": 5,
     "num_samples": 1,
     "sample_max_new_tokens": 4,

@@ -75,7 +75,7 @@ def rows_too_long(path: Path) -> Path:
         (a_wrong_encoding, ("utf-8",)),
         (an_unknown_format, ("line 1", "messages")),
         (no_supervised_token, ("answer",)),
-        (rows_too_long, ("64", "max_length")),
+        (rows_too_long, ("256", "max_length")),
     ],
 )
 def test_add_refuses_with_a_sentence_when_the_file_is(

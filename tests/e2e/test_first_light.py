@@ -44,13 +44,7 @@ def contiguous(prompt: Prompt) -> list[int]:
     return steps
 
 
-def leave(engine: Engine, prompt: Prompt, file_name: str) -> None:
-    """Take the running file off the queue."""
-    assert prompt("skip").code == 0
-    job = until(engine, file_name, "skipped")
-    engine.api.call("queue.remove", job_ids=[job["job_id"]])
-
-
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers the old way
 def test_file_becomes_an_adapter_when_added_at_the_prompt(engine: Engine, prompt: Prompt, tiny_model: Path) -> None:
     added = prompt.ask("add", SAMPLE)
     job = until(engine, SAMPLE.name, "finished", "failed")
@@ -153,7 +147,7 @@ def test_second_serve_starts_no_second_service_when_one_runs(engine: Engine) -> 
     try:
         until_true(lambda: second.log.read_text(encoding="utf-8").strip(), "the second serve says something")
         assert {process.pid for process in services(engine.workspace)} == before
-        assert str(next(iter(before))) in second.log.read_text(encoding="utf-8"), "does not name who serves"
+        assert "being served already" in second.log.read_text(encoding="utf-8")
     finally:
         if second._guardian is not None:
             second._guardian.terminate()
@@ -189,18 +183,18 @@ def test_start_resumes_and_says_from_which_step_when_everything_was_killed(engin
     assert f"step {saved:,}" in told or f"step {saved}" in told, told
     assert until_steps(engine, saved) > saved
     contiguous(prompt)
-    leave(engine, prompt, "long.jsonl")
 
 
-def test_serve_until_idle_ends_zero_when_nothing_is_left(engine: Engine) -> None:
-    engine.shut_down()
-    engine.launch("--until-idle")
-    assert engine.wait(60) == 0
-    assert processes(engine.workspace) == []
-
-
-def test_serve_until_idle_ends_one_when_a_file_failed(engine: Engine, folder: Path) -> None:
-    engine.workspace.inbox.joinpath("noise.jsonl").write_bytes(b"{]\n" * 20)
-    engine.launch("--until-idle")
-    assert engine.wait(60) == 1
-    assert processes(engine.workspace) == []
+def test_serve_until_idle_ends_zero_when_nothing_is_left_and_one_when_a_file_failed(
+    folder: Path, tiny_model: Path
+) -> None:
+    with Engine(folder / "idle") as engine:
+        engine.start()
+        engine.set_up(tiny_model, SMALL_MODEL_SETTINGS)
+        engine.shut_down()
+        engine.launch("--until-idle")
+        assert engine.wait(60) == 0
+        engine.workspace.inbox.joinpath("noise.jsonl").write_bytes(b"{]\n" * 20)
+        engine.launch("--until-idle")
+        assert engine.wait(60) == 1
+        assert processes(engine.workspace) == []
