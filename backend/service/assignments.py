@@ -29,6 +29,8 @@ from backend.versions import bases, checkpoints, lineages
 
 log = logging.getLogger(__name__)
 
+RECOVERING = "recovering"
+"""How the reason of a job begins whose trainer died."""
 NO_BASE = "no base model yet: `base set`"
 
 
@@ -88,8 +90,22 @@ def make_assignment(tx: Transaction, core: Core, job_id: int, attempt_seq: int) 
         )
     else:
         queue.set_state(tx, job_id, JobState.STARTING, lineage_id=lineage.lineage_id, branch=_branch(tx, lineage))
+    if job.reason.startswith(RECOVERING):
+        tx.record(_recovered(tx, job, head))
     made = _assignment(tx, core, job, base=base, lineage=lineage, head=head)
     return msgspec.structs.replace(made, attempt_seq=attempt_seq)
+
+
+def _recovered(tx: Transaction, job: JobView, head: CheckpointView | None) -> Notice:
+    goes_on = f"step {head.global_step:,}, the newest checkpoint" if head else "the base model"
+    why = job.reason.removeprefix(RECOVERING).strip(" :")
+    return Notice(
+        at=tx.now,
+        level="info",
+        title="Training recovered",
+        message=f"{why} {job.file_name} goes on from {goes_on}; what came after is trained again.",
+        job_id=job.job_id,
+    )
 
 
 def _branch(tx: Transaction, lineage: LineageView) -> int:

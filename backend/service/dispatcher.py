@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from backend.contract.errors import EverstepError
 from backend.contract.events import Notice
-from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
+from backend.contract.jobs import JobState, JobView
 from backend.contract.spool import Assignment, Desired, Request
 from backend.contract.status import RunState
 from backend.machine.clock import until_set
@@ -72,9 +72,10 @@ class Dispatcher:
         if self._keeper.current is None and await self._tidy(stored):
             return True
         decision = decide(facts)
-        if decision.starts_trainer:
-            await self._mark_starting(stored.next_job)
-            await self._keeper.start()
+        if decision.starts_trainer and stored.next_job is not None:
+            job_id = stored.next_job.job_id
+            if await self._core.run(lambda tx: _mark_starting(tx, job_id)):
+                await self._keeper.start()
             return True
         if self._keeper.current is not None and decision.desired is not None:
             return await self._tell(decision, stored)
@@ -173,12 +174,6 @@ class Dispatcher:
             await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.PAUSED, reason="paused"))
         return ends or pauses or stored.leaving_job == job.job_id
 
-    async def _mark_starting(self, job: JobView | None) -> None:
-        if job is not None and job.state not in ACTIVE_STATES:
-            await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.STARTING))
-        elif job is not None and job.state is JobState.PAUSED:
-            await self._core.run(lambda tx: queue.set_state(tx, job.job_id, JobState.STARTING, reason="going on"))
-
     async def _tell(self, decision: Decision, stored: _Stored) -> bool:
         process = self._keeper.current
         if process is None or decision.desired is None:
@@ -193,8 +188,7 @@ class Dispatcher:
                 if assignment is None:
                     return True  # the job waits for a person; another one may be next
         if process.tell(decision.desired, assignment, stored.requests if assignment else []):
-            name = f"job {assignment.job_id}, {assignment.file_name}" if assignment else "no job"
-            log.info("Told the trainer to %s: %s.", decision.desired.value, name)
+            log.info("Told the trainer to %s: %s.", decision.desired.value, _words(assignment))
         return False
 
     async def _assign(self, job_id: int) -> Assignment | None:
@@ -205,6 +199,33 @@ class Dispatcher:
         process = keeper.current
         if process is None:
             return None
-        made = await core.run(lambda tx: assignments.make_assignment(tx, core, job_id, process.attempt.attempt_seq))
-        core.live.error = None if made else core.live.error
-        return made
+        attempt_seq = process.attempt.attempt_seq
+
+        def make(tx: Transaction) -> Assignment | None:
+            return assignments.make_assignment(tx, core, job_id, attempt_seq) if _is_next(tx, job_id) else None
+
+        return await core.run(make)
+
+
+def _is_next(tx: Transaction, job_id: int) -> bool:
+    """Whether this is still the job to be trained: the user may have had another idea meanwhile."""
+    job = queue.active(tx) or queue.next_runnable(tx)
+    is_it = job is not None and job.job_id == job_id and job.state is not JobState.STOPPING
+    return is_it and intent.run_state(tx) is RunState.RUNNING and intent.leaving_job(tx) != job_id
+
+
+def _mark_starting(tx: Transaction, job_id: int) -> bool:
+    """Show that the job is about to be trained; False when it is not the one any more."""
+    if not _is_next(tx, job_id):
+        return False
+    job = queue.get(tx, job_id)
+    if job.state is not JobState.STARTING:
+        queue.set_state(tx, job_id, JobState.STARTING, reason="going on" if job.state is JobState.PAUSED else "")
+    return True
+
+
+def _words(assignment: Assignment | None) -> str:
+    if assignment is None:
+        return "no job"
+    after = f" from its step {assignment.job_step:,} on" if assignment.job_step else ""
+    return f"job {assignment.job_id}, {assignment.file_name}{after}"

@@ -34,15 +34,14 @@ class Rest:
 
 def look(tx: Transaction, *, stop_file: bool) -> Rest:
     """What the database says is left to do."""
-    jobs = queue.list_jobs(tx)
+    counts = queue.counts(tx)
     active = queue.active(tx)
     may_train = intent.run_state(tx) is RunState.RUNNING and not stop_file
     can_start = active is not None or queue.next_runnable(tx) is not None
-    checking = any(job.state is JobState.CHECKING for job in jobs)
     return Rest(
-        is_idle=not checking and not (may_train and can_start),
+        is_idle=JobState.CHECKING not in counts and not (may_train and can_start),
         holds_job=active is not None,
-        needs_person=any(job.state in _UNWELL for job in jobs) or (can_start and not may_train),
+        needs_person=any(state in counts for state in _UNWELL) or (can_start and not may_train),
     )
 
 

@@ -10,6 +10,7 @@ from backend.contract.status import RunState
 from backend.formats.workspace import Workspace
 from backend.queue import queue
 from backend.service import intent, trainer_events
+from backend.service.assignments import RECOVERING
 from backend.store.database import Transaction
 from backend.supervisor.outcome import EndKind, Outcome
 from backend.supervisor.restarts import RestartBudget
@@ -73,7 +74,7 @@ def _restart(tx: Transaction, job: JobView, outcome: Outcome, budget: RestartBud
         queue.set_state(tx, job.job_id, JobState.QUARANTINED, reason=reason, done_steps=done)
         budget.forget()
         return _tell(tx, job, outcome, done="The file was set aside, model and data are safe, the queue goes on.")
-    _back_to(tx, job, JobState.STARTING, f"recovering: {outcome.sentence}", restarts=job.restarts + 1)
+    _back_to(tx, job, JobState.STARTING, f"{RECOVERING}: {outcome.sentence}", restarts=job.restarts + 1)
     return Settled(delay_seconds=delay, error=outcome.sentence)
 
 
@@ -89,7 +90,7 @@ def _settle_non_finite(tx: Transaction, job: JobView, outcome: Outcome) -> Settl
     step = outcome.global_step or 0
     if intent.non_finite_step(tx, job.job_id) is None:
         intent.set_non_finite_step(tx, job.job_id, step)
-        _back_to(tx, job, JobState.STARTING, f"recovering: {outcome.sentence}", restarts=job.restarts + 1)
+        _back_to(tx, job, JobState.STARTING, f"{RECOVERING}: {outcome.sentence}", restarts=job.restarts + 1)
         return Settled(error=outcome.sentence)
     intent.set_non_finite_step(tx, job.job_id, None)
     queue.block(tx, job.job_id, f"{outcome.sentence} It happened again after going back to the last checkpoint.")

@@ -20,6 +20,7 @@ from backend.contract.verbs import QueueStatus
 from backend.machine import processes
 from backend.queue import queue
 from backend.service import intent
+from backend.service.assignments import RECOVERING
 from backend.service.core import Core
 from backend.store import history
 from backend.store.database import Transaction
@@ -46,7 +47,7 @@ class StatusBoard:
     def view(self, tx: Transaction) -> StatusView:
         """The whole status."""
         core, live = self._core, self._core.live
-        jobs = queue.list_jobs(tx)
+        jobs, counts = queue.list_jobs(tx, every=False), queue.counts(tx)
         active = next((self._with_eta(job) for job in jobs if job.state in ACTIVE_STATES), None)
         waiting = [job for job in jobs if job.state in _CAN_TRAIN]
         lineage, base = lineages.current(tx), bases.current(tx)
@@ -68,7 +69,7 @@ class StatusBoard:
             checkpoint_at=head.created_at if head else None,
             job=active,
             num_waiting=len(waiting),
-            num_needs_you=sum(job.state in _NEEDS_YOU for job in jobs),
+            num_needs_you=sum(counts.get(state, 0) for state in _NEEDS_YOU),
             loss=last.loss if last else None,
             validation_loss=evaluation.validation_loss if evaluation else None,
             gap=evaluation.gap if evaluation else None,
@@ -82,7 +83,9 @@ class StatusBoard:
             updated_at=time.time(),
         )
         activity = _activity(view, jobs)
-        return msgspec.structs.replace(view, activity=activity, sentence=self._sentence(view, activity, jobs))
+        troubled = queue.list_jobs(tx) if activity is Activity.NEEDS_YOU else []
+        sentence = self._sentence(view, activity, troubled)
+        return msgspec.structs.replace(view, activity=activity, sentence=sentence)
 
     def queue_status(self, tx: Transaction) -> QueueStatus:
         """The queue in numbers."""
@@ -128,7 +131,7 @@ class StatusBoard:
             device=self._core.live.device,
         )
 
-    def _sentence(self, view: StatusView, activity: Activity, jobs: list[JobView]) -> str:
+    def _sentence(self, view: StatusView, activity: Activity, troubled: list[JobView]) -> str:
         live, job = self._core.live, view.job
         if view.safe_mode:
             return "Safe mode: the service ended several times while starting, so nothing is trained. See `logs`."
@@ -148,8 +151,12 @@ class StatusBoard:
                 share = f", {live.check_share:.0%}" if live.check_share is not None else ""
                 return f"Checking {live.checking or 'files'}{share}."
             case Activity.NEEDS_YOU:
-                first = next(job for job in jobs if job.state in _NEEDS_YOU)
+                first = next(job for job in troubled if job.state in _NEEDS_YOU)
                 return f"{first.file_name} needs you: {first.reason}"
+        if live.waiting_for:
+            return live.waiting_for
+        if view.num_waiting:
+            return f"{view.num_waiting:,} waiting; the first is about to start."
         if not view.base_id:
             return "No base model yet: `base set` chooses one."
         return "Nothing to do: `add` a file or put one into the inbox."
@@ -178,7 +185,7 @@ def _activity(view: StatusView, jobs: list[JobView]) -> Activity:
     if view.run_state is RunState.PAUSED or (job is not None and job.state is JobState.PAUSED):
         return Activity.PAUSED
     if job is not None:
-        recovering = job.state is JobState.STARTING and job.reason.startswith("recovering")
+        recovering = job.state is JobState.STARTING and job.reason.startswith(RECOVERING)
         return Activity.RECOVERING if recovering else Activity.TRAINING
     if view.checking or any(job.state is JobState.CHECKING for job in jobs):
         return Activity.CHECKING

@@ -6,10 +6,11 @@ holds whatever became of the job; a job's state only follows the trainer while t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.contract.errors import DamagedError
+from backend.contract.errors import DamagedError, NotFoundError
 from backend.contract.events import EvaluationDone, Notice, SampleDone
 from backend.contract.jobs import JobState, JobView
 from backend.contract.spool import (
@@ -68,6 +69,17 @@ def apply(tx: Transaction, reading: Reading) -> None:
     attempts.note_read(tx, reading.attempt_seq, last_n=reading.last_n, events_offset=reading.events_offset)
 
 
+def apply_history(tx: Transaction, attempt_seq: int, events: list[AnyTrainerEvent]) -> None:
+    """Only what is recorded for good; no job follows it. For spools of attempts that ended long ago."""
+    for event in events:
+        if isinstance(event, Step):
+            history.add_step(tx, _branch(tx, event.job_id), attempt_seq, event)
+        elif isinstance(event, Evaluated):
+            history.add_evaluation(tx, _branch(tx, event.job_id), attempt_seq, event)
+        elif isinstance(event, Sampled):
+            history.add_sampled(tx, _branch(tx, event.job_id), attempt_seq, event)
+
+
 def _apply_one(tx: Transaction, reading: Reading, event: AnyTrainerEvent) -> None:
     match event:
         case Step():
@@ -104,8 +116,10 @@ def _active(tx: Transaction, job_id: int | None) -> JobView | None:
 
 
 def _branch(tx: Transaction, job_id: int) -> int:
-    job = queue.get(tx, job_id)
-    lineage = job.lineage_id
+    """The branch a job's steps are counted on; the current one for a job that was removed since."""
+    lineage = None
+    with suppress(NotFoundError):
+        lineage = queue.get(tx, job_id).lineage_id
     if lineage is None:
         current = lineages.current(tx)
         lineage = current.lineage_id if current else None
@@ -141,6 +155,8 @@ def _on_step(tx: Transaction, reading: Reading, step: Step) -> None:
 
 
 def _on_checkpoint(tx: Transaction, reading: Reading, saved: CheckpointSaved) -> None:
+    if not Path(saved.path).exists():
+        return  # read a second time, long after it was retired or set aside
     try:
         meta = checkpoints.read_meta(Path(saved.path))
     except DamagedError as problem:
@@ -158,7 +174,8 @@ def _on_checkpoint(tx: Transaction, reading: Reading, saved: CheckpointSaved) ->
 
 def read_back(saved: CheckpointSaved) -> list[str]:
     """Compare a folder just committed with what the trainer says it committed. Slow."""
-    return durable.verify_folder(Path(saved.path), saved.manifest_sha256)
+    folder = Path(saved.path)
+    return durable.verify_folder(folder, saved.manifest_sha256) if folder.exists() else []
 
 
 def _on_job_started(tx: Transaction, event: JobStarted) -> None:

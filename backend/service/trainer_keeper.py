@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from backend.contract.errors import EverstepError
 from backend.contract.events import StepDone
@@ -44,6 +45,7 @@ class TrainerKeeper:
         self.not_before = 0.0
         """time.monotonic() before which no trainer is started."""
         self.idle_since = time.monotonic()
+        self._retiring: asyncio.Task[None] | None = None
         self.is_trusted = False
         """Whether head checkpoint and index were looked at since the last trainer ended."""
 
@@ -61,6 +63,8 @@ class TrainerKeeper:
     async def adopt_or_settle(self) -> None:
         """At start: take over the living trainer of a service before this one, write down the end of all others."""
         core = self._core
+        if core.database.repaired:
+            await self._refill_history()
         for attempt in await core.read(attempts.unended):
             spool = attempt.spool(core.workspace)
             identity = adoption.find_living(spool, attempt.identity) if spool.exists() else None
@@ -75,6 +79,15 @@ class TrainerKeeper:
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
+
+    async def _refill_history(self) -> None:
+        """A rebuilt database knows no steps: they stand in the spools still."""
+        core = self._core
+        for attempt in await core.read(attempts.every):
+            reader = SpoolReader(attempt.spool(core.workspace))
+            while events := reader.read():
+                await core.run(partial(trainer_events.apply_history, attempt_seq=attempt.attempt_seq, events=events))
+        log.warning("Steps, evaluations and samples were read again from the spools.")
 
     def _take(self, process: TrainerProcess) -> None:
         self.current = self._board.trainer = process
@@ -143,11 +156,18 @@ class TrainerKeeper:
         await core.run(lambda tx: trainer_events.apply(tx, reading))
         for event in events:
             self._after_commit(event)
-        if saved:
-            keep = core.config.config.service.keep_checkpoints
-            await core.with_files(retention.carry_out, core.database, keep)
         if any(not isinstance(event, Step) for event in events):
             core.wake()
+        if saved and (self._retiring is None or self._retiring.done()):
+            self._retiring = asyncio.create_task(self._retire(), name="retention")
+
+    async def _retire(self) -> None:
+        """Remove the oldest checkpoints beyond what is kept; nothing waits for it."""
+        keep = self._core.config.config.service.keep_checkpoints
+        try:
+            await self._core.with_files(retention.carry_out, self._core.database, keep)
+        except (EverstepError, OSError) as problem:
+            log.error("Old checkpoints could not be removed: %s", problem)
 
     def _after_commit(self, event: AnyTrainerEvent) -> None:
         self._core.live.see(event)

@@ -18,13 +18,18 @@ _PASSED_ON = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
     "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
 )  # fmt: skip
+_PASSED_ON_ONLINE = (
+    "HF_HOME", "HF_ENDPOINT", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+)  # fmt: skip
 _PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "EVERSTEP_")
 
 
 def child_environment(more: Mapping[str, str] | None = None, *, online: bool = False) -> dict[str, str]:
-    """What a child may see of our environment. Tokens and proxies stay here; the Hub is off for all but one."""
+    """What a child may see of our environment. Tokens stay here; the network is for the fetcher alone."""
+    names = (*_PASSED_ON, *_PASSED_ON_ONLINE) if online else _PASSED_ON
     environment = {
-        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        name: value for name, value in os.environ.items() if name in names or name.startswith(_PASSED_ON_PREFIXES)
     }
     environment |= {
         "PYTHONPATH": str(CODE_ROOT),

@@ -147,6 +147,7 @@ def test_evaluation_is_refused_when_nothing_is_trained(running_service: RunningS
 
 
 def test_higher_priority_does_not_interrupt_the_running_file(training: RunningService) -> None:
+    training.behave(step_seconds=0.5)
     (urgent,) = training.add(training.file("c.jsonl", rows=10), priority="high")
     training.until_state(urgent, "queued")
     assert training.job(1)["state"] in ("training", "saving", "evaluating")
