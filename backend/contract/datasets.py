@@ -11,10 +11,10 @@ class RowProblem(Struct, frozen=True, kw_only=True):
     """One row that was set aside, cut or excluded."""
 
     line: int
-    """1-based line in the file; for a JSON array the 1-based element."""
+    """1-based line in the file; for a JSON array the 1-based element; 0 for a note about the whole file."""
     kind: str
     """Stable word: broken_json, wrong_encoding, unknown_shape, empty_answer, no_supervised_token, too_long,
-    template, validation_duplicate, ..."""
+    template, validation_duplicate, ...; notes on the whole file: encoding, split, plain_template, rewritten_*."""
     message: str
     dropped: bool = True
     """False when the row is still trained on (it was only cut)."""
@@ -91,8 +91,9 @@ class CheckRequest(Struct, frozen=True, kw_only=True):
     """One task for a checker child: `python -P -m backend.checker REQUEST.json`.
 
     The child writes into `out_folder` (exists, empty): `report.json` always; when the report is ok also the
-    token stores `tokens/`, and `heldout/`, `validation/` (with `rows.jsonl`, one canonical row a line) as the
-    plan says. `progress.json` in it is replaced at most every 0.2 s: {"done_bytes", "total_bytes", "rows"}.
+    token stores `tokens/` (not for `whole`), and `heldout/`, `validation/` (with `rows.jsonl`, one canonical row a
+    line) as the plan says. `progress.json` in it is replaced at most every 0.2 s:
+    {"done_bytes", "total_bytes", "rows"}.
     """
 
     source: str
