@@ -27,13 +27,13 @@ from backend.store.durable import Appender, make_folder
 
 TRAIN, HELD_OUT, VALIDATION = "tokens", "heldout", "validation"
 _NUM_PREVIEWS = 3
-_SPLIT = "{count} documents are longer than max_length and were split; nothing of them is lost."
+_SPLIT = "Documents longer than max_length were split, nothing of them is lost (so many: {count})."
 _NO_END = (
     "The answer of row {line} ends without an end-of-turn token of the model, so it may learn not to stop. "
     "Check the chat template of the base model."
 )
 _ONLY_LAST = (
-    "The model's chat template rewrites earlier turns: in {count} conversations only the last answer is learned."
+    "The model's chat template rewrites earlier turns, so only the last answer is learned (in so many rows: {count})."
 )
 _MAX_PREVIEW_CHARS = 20_000
 
