@@ -36,7 +36,7 @@ EXAMPLES_PER_STEP = 8
 SETTINGS = {
     "training.quantization": "none",
     "training.lora_r": 16,
-    "training.lora_alpha": 16.0,
+    "training.lora_alpha": 32.0,
     "training.max_length": 512,
     "training.per_device_train_batch_size": 1,
     "training.gradient_accumulation_steps": EXAMPLES_PER_STEP,
@@ -59,12 +59,14 @@ _STAGE_OF_PHASE = {
 def command(
     *,
     headless: Annotated[
-        bool, Parameter(negative="", help="Stay at the prompt, whether or not there is a display.")
+        bool, Parameter(negative="", show_default=False, help="Stay at the prompt, whether or not there is a display.")
     ] = False,
     steps: Annotated[
         int | None, Parameter(help="Train so many steps of 8 examples; without it all of the sample.")
     ] = None,
-    json: Annotated[bool, Parameter(negative="", help="End with one JSON object on standard output.")] = False,
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="End with one JSON object on standard output.")
+    ] = False,
     workspace: Annotated[
         str | None, Parameter(metavar="DIR", help="Folder to work in; without it one in your data folder.")
     ] = None,

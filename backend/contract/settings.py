@@ -223,7 +223,7 @@ class SettingView(Struct, frozen=True, kw_only=True):
 
 _ROOMS: dict[str, type[Struct]] = {"training": TrainingSettings, "service": ServiceSettings}
 
-CPU_PRESET: dict[str, Any] = {"quantization": "none", "lora_r": 16, "lora_alpha": 16.0, "max_length": 512}
+CPU_PRESET: dict[str, Any] = {"quantization": "none", "lora_r": 16, "lora_alpha": 32.0, "max_length": 512}
 """What a machine without a graphics card starts with instead of the defaults."""
 
 
