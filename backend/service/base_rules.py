@@ -185,6 +185,8 @@ def _read_header(path: Path) -> dict[str, dict[str, Any]]:
         raise ModelError(f"{path} cannot be read: {problem.strerror}.") from None
     except (ValueError, RecursionError):
         raise ModelError(f"{path.name} is damaged: its header cannot be read.") from None
+    if not isinstance(header, dict):
+        raise ModelError(f"{path.name} is damaged: its header makes no sense.")
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     end = 0
     try:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
 _AFTER_ERROR_SECONDS = 1.0
+_LOCK_SECONDS = 5.0
 _RECORDED_END_SECONDS = 0.3
 """How long to wait for the guardian's word on how an adopted trainer ended."""
 
@@ -67,7 +68,7 @@ class TrainerKeeper:
             await self._refill_history()
         for attempt in await core.read(attempts.unended):
             spool = attempt.spool(core.workspace)
-            identity = adoption.find_living(spool, attempt.identity) if spool.exists() else None
+            identity = await self._find(attempt)
             if identity is None:
                 await self._settle_ended(attempt)
             elif self.current is None:
@@ -79,6 +80,20 @@ class TrainerKeeper:
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
+
+    async def _find(self, attempt: Attempt) -> ProcessIdentity | None:
+        """The living trainer of an attempt. While its lock is held somebody is there, if only about to go."""
+        spool = attempt.spool(self._core.workspace)
+        give_up_at = time.monotonic() + _LOCK_SECONDS
+        while spool.exists():
+            identity = adoption.find_living(spool, attempt.identity)
+            if identity is not None or not adoption.lock_is_held(spool):
+                return identity
+            if time.monotonic() > give_up_at:
+                log.error("Somebody holds the lock of trainer %s and cannot be found.", attempt.attempt_id)
+                return None
+            await asyncio.sleep(_POLL_SECONDS)
+        return None
 
     async def _refill_history(self) -> None:
         """A rebuilt database knows no steps: they stand in the spools still."""
