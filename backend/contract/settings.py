@@ -18,7 +18,7 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 
 
 def _meta(title: str, description: str, **extra: Any) -> Meta:
-    bounds = {k: extra.pop(k) for k in ("ge", "gt", "le", "lt") if k in extra}
+    bounds = {k: extra.pop(k) for k in ("ge", "gt", "le", "lt", "min_length") if k in extra}
     return Meta(title=title, description=description, extra=extra, **bounds)
 
 
@@ -66,6 +66,7 @@ class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _meta(
             "Target layers",
             "all-linear, or names of linear layers separated by commas.",
+            min_length=1,
             locked=True,
         ),
     ] = "all-linear"

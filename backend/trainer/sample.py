@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, DynamicCache
 
 from backend.contract.errors import ModelError
 from backend.contract.spool import Assignment, Sample
+from backend.formats.tokenizer_files import PLAIN_CHAT_TEMPLATE
 from backend.trainer.evaluate import evaluating
 from backend.trainer.model import Network
 
@@ -81,10 +82,10 @@ def answer_all(
 
 
 def _encode(tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:
-    if prompt[0]["role"] == "text" or not tokenizer.chat_template:
-        text = "\n".join(message["content"] for message in prompt)
-        return list(tokenizer(text)["input_ids"])
-    text = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    if prompt[0]["role"] == "text":
+        return list(tokenizer(prompt[0]["content"])["input_ids"])
+    template = tokenizer.chat_template or PLAIN_CHAT_TEMPLATE  # what the rows were written with
+    text = tokenizer.apply_chat_template(prompt, chat_template=template, add_generation_prompt=True, tokenize=False)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

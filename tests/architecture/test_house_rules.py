@@ -18,6 +18,7 @@ MAY_WRITE = {
     "backend/store/durable.py": "the one room that renames, unlinks and writes durably",
     "backend/formats/progress.py open": "shared memory, not a record: it is worth nothing after the process",
     "backend/supervisor/launcher.py open": "the trainer's stderr, which the trainer itself fills",
+    "backend/trainer/__main__.py open": "the lock the trainer holds for its life; nothing is written into it",
     "backend/formats/token_store.py open": "fills the staging folder that durable.commit_folder gave it",
 }
 MAY_PRINT = {

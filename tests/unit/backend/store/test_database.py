@@ -390,12 +390,12 @@ def test_run_raises_damaged_when_the_file_turns_out_broken(database: Database) -
 
 @pytest.mark.parametrize(
     ("folder", "is_local"),
-    [("/home/me/workspace", True), ("/home/share/workspace", False), ("/home/my share/w", False), ("/", True)],
+    [("/srv/me/workspace", True), ("/srv/share/workspace", False), ("/srv/my share/w", False), ("/", True)],
 )
 def test_require_local_disk_refuses_a_network_folder(tmp_path: Path, folder: str, is_local: bool) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
-        "/dev/a / ext4 rw 0 0\nserver:/x /home/share nfs4 rw 0 0\n//server/y /home/my\\040share cifs rw 0 0\n"
+        "/dev/a / ext4 rw 0 0\nserver:/x /srv/share nfs4 rw 0 0\n//server/y /srv/my\\040share cifs rw 0 0\n"
     )
     if is_local:
         opening.require_local_disk(Path(folder), mounts)
