@@ -83,13 +83,17 @@ class Inbox:
                 self._seen[path] = (signature, now)
             elif now - known[1] >= self._still_seconds:
                 ready.append(path)
+        self.is_empty = not present
         for path in sorted(ready):
-            await self._take_in(path)
-            self._seen.pop(path, None)
+            if await self._take_in(path):
+                self._seen.pop(path, None)
+            else:
+                self._seen[path] = ((-1, -1), now)
         self.is_empty = not self._seen
         return bool(self._seen)
 
-    async def _take_in(self, path: Path) -> None:
+    async def _take_in(self, path: Path) -> bool:
+        """Into the queue, or refused; False when it was still being written after all."""
         core = self._core
         signature, _since = self._seen[path]
         key = f"inbox:{path.name}:{signature[0]}:{signature[1]}"
@@ -98,18 +102,19 @@ class Inbox:
                 known = ", ".join(staging.SUFFIXES)
                 raise DatasetError(f"{path.name} is not a training file.", hint=f"Known are {known}.")
             staged = await core.with_files(staging.stage, core.workspace, path)
-        except EverstepError as problem:
+        except DatasetError as problem:  # the file's fault; when it is our disk's, the file waits here
+            if (await core.with_files(_candidates, self._folder)).get(path) != signature:
+                return False
             await self._refuse(path, problem)
-            return
+            return True
         await core.run(lambda tx: _queue_once(tx, core, staged, key))
         await core.with_files(_move_away, path, core.workspace.inbox_done)
         log.info("Took %s from the inbox.", path.name)
         core.wake()
+        return True
 
     async def _refuse(self, path: Path, problem: EverstepError) -> None:
         core, body = self._core, problem.body()
-        if body.code == "storage":
-            raise problem  # our disk, not their file: it waits
         await core.with_files(_refuse_file, path, core.workspace.inbox_refused, body.sentence())
         notice = Notice(at=time.time(), level="warning", title=f"{path.name} was refused", message=body.sentence())
         await core.run(lambda tx: tx.record(notice))

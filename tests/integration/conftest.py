@@ -45,6 +45,7 @@ class RunningService:
         self.output = root.parent / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
         self.arguments: tuple[str, ...] = ()
+        self.environment: dict[str, str] = {}
 
     # ---- process -----------------------------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ class RunningService:
         self.arguments = arguments
         with contextlib.suppress(FileNotFoundError):
             (self.workspace.status / "ready").unlink()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment}
         with open(self.output, "ab") as output:  # not a pipe: grandchildren would hold it open
             self.process = subprocess.Popen(
                 [*self.command, *arguments], env=environment, stdout=output, stderr=output

@@ -60,7 +60,8 @@ def test_guardian_gives_up_when_not_even_safe_mode_starts(tmp_path: Path) -> Non
 def test_ready_makes_the_count_begin_anew(tmp_path: Path) -> None:
     count = tmp_path / "count"
     program = (
-        f"import pathlib, sys; count = pathlib.Path({str(count)!r}); n = len(count.read_text()) if count.exists() else 0\n"
+        f"import pathlib, sys; count = pathlib.Path({str(count)!r})\n"
+        "n = len(count.read_text()) if count.exists() else 0\n"
         "count.write_text('x' * (n + 1))\n"
         f"if n % 2: pathlib.Path({str(tmp_path / 'status' / 'ready')!r}).write_text('1')\n"
         "sys.exit(0 if n == 9 else 9)"

@@ -92,7 +92,7 @@ def test_inspect_refuses_weights_that_are_pickle_only(model: Path, name: str) ->
 def test_inspect_names_the_shard_that_is_missing(model: Path) -> None:
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError, match="model-00002.safetensors is missing"):
+    with pytest.raises(ModelError, match=r"model-00002\.safetensors is missing"):
         base_rules.inspect(model)
 
 
