@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from backend.contract.errors import EverstepError
 from backend.contract.events import Notice
-from backend.contract.jobs import JobState, JobView
+from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
 from backend.contract.spool import Assignment, Desired, Request
 from backend.contract.status import RunState
 from backend.machine.clock import until_set
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.5
 _AFTER_ERROR_SECONDS = 2.0
+_STARTED_WITH_THE_QUEUE = ACTIVE_STATES | {JobState.CHECKING, JobState.QUEUED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class Dispatcher:
     async def step(self) -> bool:
         """Decide once and do it; True when the next decision is due at once."""
         await self._watch_stop_file()
+        if not self._core.config.config.service.auto_start:
+            await self._rest_when_done()
         stored = await self._core.read(self._read)
         facts = self._facts(stored)
         if self._keeper.current is None and await self._tidy(stored):
@@ -80,6 +83,16 @@ class Dispatcher:
         if self._keeper.current is not None and decision.desired is not None:
             return await self._tell(decision, stored)
         return False
+
+    async def _rest_when_done(self) -> None:
+        """With `auto_start` off what was started is trained to the end of the queue; what comes later waits."""
+
+        def is_done(tx: Transaction) -> bool:
+            waits = any(job.state in _STARTED_WITH_THE_QUEUE for job in queue.list_jobs(tx, every=False))
+            return intent.run_state(tx) is RunState.RUNNING and not waits
+
+        if await self._core.read(is_done):
+            await self._core.run(lambda tx: intent.set_run_state(tx, RunState.STOPPED, "auto_start is off"))
 
     # ---- facts -------------------------------------------------------------------------------------------
 

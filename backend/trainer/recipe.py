@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from backend.contract.errors import DamagedError, EverstepError, ModelError
+from backend.contract.errors import ConflictError, DamagedError, EverstepError, ModelError
 from backend.contract.spool import (
     Assignment,
     BudgetChanged,
@@ -93,7 +93,7 @@ class Recipe:
             time.sleep(POLL_SECONDS)
 
     def _refuse_requests(self) -> None:
-        error = BadAssignmentError("No file is being trained.", hint="Ask again while one is.", code="conflict")
+        error = ConflictError("No file is being trained.", hint="Ask again while one is.")
         for request in self.commands.new_requests():
             self.events.emit(RequestDone, request_id=request.request_id, error=error.body())
 

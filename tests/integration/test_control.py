@@ -156,3 +156,16 @@ def test_higher_priority_does_not_interrupt_the_running_file(training: RunningSe
     training.until_state(2, "finished")
     firsts = {job["job_id"]: job["first_global_step"] for job in training.call("queue.list")["jobs"]}
     assert firsts[1] < firsts[urgent] < firsts[2]
+
+
+def test_file_waits_for_resume_when_auto_start_is_off(running_service: RunningService) -> None:
+    running_service.call("config.set", key="auto_start", value="false")
+    running_service.until(lambda: running_service.call("status")["run_state"] == "stopped")
+    running_service.add(running_service.file("a.jsonl", rows=10), running_service.file("b.jsonl", rows=10))
+    running_service.until_state(2, "queued")
+    assert running_service.losses() == []
+
+    running_service.call("resume")
+
+    running_service.until_state(2, "finished")
+    running_service.until(lambda: running_service.call("status")["run_state"] == "stopped")
