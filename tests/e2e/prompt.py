@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.proof import DOOR, Engine, wait_until, write_rows
+from benchmarks.proof import DOOR, Engine, spool_events, wait_until, write_rows
 
 SMALL_MODEL_SETTINGS: dict[str, object] = {
     "quantization": "none",
@@ -122,6 +122,16 @@ def until_steps(engine: Engine, more_than: int, *, seconds: float = 60) -> int:
         return step if step > more_than else 0
 
     return int(wait_until(beyond, seconds, f"step {more_than} is passed", pause_seconds=0.05))
+
+
+def newest_attempt(engine: Engine) -> int:
+    """Number of the newest trainer process that took a step."""
+    return max((attempt for attempt, event in spool_events(engine.workspace) if event["type"] == "step"), default=0)
+
+
+def until_newer_trainer(engine: Engine, than: int, *, seconds: float = 60) -> None:
+    """Wait until a later trainer process than `than` took a step."""
+    wait_until(lambda: newest_attempt(engine) > than, seconds, "the next trainer trains", pause_seconds=0.1)
 
 
 def until_true(condition: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.proof import Engine, write_rows
-from tests.e2e.prompt import SMALL_MODEL_SETTINGS, Prompt, add_long, until, until_steps, until_true
+from tests.e2e.prompt import (
+    SMALL_MODEL_SETTINGS,
+    Prompt,
+    add_long,
+    newest_attempt,
+    until,
+    until_newer_trainer,
+    until_steps,
+    until_true,
+)
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 1 << 18
 
@@ -29,6 +38,7 @@ def test_training_goes_on_from_the_older_checkpoint_when_the_newest_is_damaged(f
         engine.set_up(tiny_model, SMALL_MODEL_SETTINGS)
         add_long(engine, folder / "long.jsonl", seed=1)
         until_steps(engine, 30)
+        attempt = newest_attempt(engine)
         engine.kill_everything()
         committed = sorted(path for path in engine.workspace.current_model.glob("step-*") if path.is_dir())
         newest, older = committed[-1], committed[-2]
@@ -44,7 +54,7 @@ def test_training_goes_on_from_the_older_checkpoint_when_the_newest_is_damaged(f
         told = "\n".join(engine.api.call("logs", lines=100)["lines"])
         assert newest.name in told
         assert "quarantine" in told
-        until_steps(engine, int(newest.name.split("-")[1]))
+        until_newer_trainer(engine, attempt)
         contiguous(Prompt(engine.workspace.root))
 
 
