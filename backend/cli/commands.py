@@ -62,7 +62,7 @@ _EVERYWHERE = (
 
 def build() -> App:
     """The whole command line. Calling it with words returns an exit code or raises."""
-    app = _app("everstep", HELP)
+    app = _app("main.py", HELP)
     groups: dict[str, App] = {}
     for verb in VERBS:
         home, word = app, verb.name

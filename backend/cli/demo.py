@@ -20,7 +20,7 @@ from platformdirs import user_cache_path, user_data_path
 
 from backend.cli import actions, demo_model, demo_report
 from backend.cli.demo_report import DemoResult
-from backend.cli.printing import print_json, tell, terminal
+from backend.cli.printing import print_json, show, tell, terminal
 from backend.cli.progress import Stages
 from backend.cli.session import WORKSPACE_VARIABLE, Session
 from backend.cli.words import clean, duration, loss
@@ -82,7 +82,7 @@ def command(
     if json:
         print_json(result)
     else:
-        demo_report.show(result, terminal())
+        show(demo_report.render(result), terminal())
     return actions.EXIT_OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from backend.cli.printing import facts
@@ -95,19 +95,24 @@ def _newest(rows: list[SampleRow], step: int) -> dict[str, str]:
     return {row.prompt: row.text for row in known if row.step == newest}
 
 
-def show(result: DemoResult, console: Console) -> None:
-    """Tell a person what happened and what to do next."""
-    console.print()
+def render(result: DemoResult) -> RenderableType:
+    """What happened and what to do next, for a person."""
+    parts: list[RenderableType] = []
     for sample in result.samples[:1]:
-        console.print(Text("One prompt, before and after", style="bold"))
-        told = [("prompt", clean(sample.prompt)), ("before", clean(sample.before)), ("after", clean(sample.after))]
-        console.print(facts([(name, text.strip()) for name, text in told]))
-        console.print()
-    console.print(Text("What was learned", style="bold"))
-    console.print(facts(_learned(result)))
-    console.print()
-    console.print(Text("What to do next", style="bold"))
-    console.print(facts(_next_steps(result)))
+        told = [("prompt", sample.prompt), ("before", sample.before), ("after", sample.after)]
+        parts += [_head("One prompt, before and after"), facts([(name, _compact(text)) for name, text in told])]
+    parts += [_head("What was learned"), facts(_learned(result))]
+    parts += [_head("What to do next"), facts(_next_steps(result))]
+    return Group(*parts)
+
+
+def _head(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _compact(text: str) -> str:
+    """An answer without its empty lines."""
+    return "\n".join(line.strip() for line in clean(text).splitlines() if line.strip()) or "(nothing)"
 
 
 def _learned(result: DemoResult) -> list[tuple[str, str]]:

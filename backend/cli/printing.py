@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +27,16 @@ def terminal(*, to_stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Conso
     stream = sys.stderr if to_stderr else sys.stdout
     width = None if stream.isatty() else pipe_width
     return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty(), markup=False)
+
+
+def show(renderable: RenderableType, console: Console) -> None:
+    """Print; in a pipe without the spaces that fill a table's cells at the end of lines."""
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    with console.capture() as captured:
+        console.print(renderable)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
 
 
 def as_json_lines(result: Struct) -> list[bytes]:

@@ -13,7 +13,7 @@ from platformdirs import user_data_path
 
 from backend.cli import service_process
 from backend.cli.client import Client
-from backend.cli.printing import print_json, tell, terminal
+from backend.cli.printing import print_json, show, tell, terminal
 from backend.cli.views import render
 from backend.contract.verbs import BY_NAME
 from backend.formats.workspace import Workspace
@@ -52,7 +52,7 @@ class Session:
             print_json(result)
             return
         console = terminal()
-        console.print(render(result, console))
+        show(render(result, console), console)
 
 
 def workspace_at(given: str | None) -> Workspace:
