@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.contract.errors import ConflictError
+from backend.contract.errors import ConflictError, NotFoundError
 from backend.contract.events import Notice
 from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView, CheckpointRef, CheckpointView, LineageView
@@ -166,13 +166,18 @@ def _validation_folder(workspace: Workspace, base: BaseModelView, max_length: in
 
 def fits(tx: Transaction, process: TrainerProcess, job_id: int) -> bool:
     """Whether the living trainer can take this job: what it holds in memory is of the same model and lineage."""
-    held, base, lineage = process.last_assignment, bases.current(tx), lineages.current(tx)
-    if held is None:
-        return not process.has_unknown_past
-    settings = queue.settings_of(tx, job_id)
+    if process.last_job_id is None:
+        return True
+    base, lineage = bases.current(tx), lineages.current(tx)
+    try:
+        held_by = queue.get(tx, process.last_job_id)
+        held, settings = queue.settings_of(tx, held_by.job_id), queue.settings_of(tx, job_id)
+    except NotFoundError:  # removed since
+        return False
     return (
         base is not None
         and lineage is not None
-        and (held.base.base_id, held.lineage_id) == (base.base_id, lineage.lineage_id)
-        and (held.settings.quantization, held.settings.dtype) == (settings.quantization, settings.dtype)
+        and held_by.lineage_id == lineage.lineage_id
+        and lineage.base_id == base.base_id
+        and (held.quantization, held.dtype) == (settings.quantization, settings.dtype)
     )

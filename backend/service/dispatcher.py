@@ -20,6 +20,7 @@ from backend.service import assignments, intent, trainer_events
 from backend.service.core import Core
 from backend.service.decision import Decision, Facts, decide
 from backend.service.trainer_keeper import TrainerKeeper
+from backend.store import durable
 from backend.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,6 @@ class Dispatcher:
         if exists == self._saw_stop_file:
             return
         self._saw_stop_file = exists
-        log.warning("The .stop file is %s.", "in force" if exists else "gone")
 
         def note(tx: Transaction) -> None:
             job = queue.active(tx)
@@ -206,12 +206,15 @@ class Dispatcher:
 
     async def _assign(self, job_id: int) -> Assignment | None:
         core, keeper = self._core, self._keeper
-        if not keeper.is_trusted:
-            await assignments.look_at_checkpoints(core)
-            keeper.is_trusted = True
         process = keeper.current
         if process is None:
             return None
+        await keeper.wait_for_retention()
+        if not keeper.is_trusted:
+            if process.last_job_id is None:  # nobody is writing there
+                await core.with_files(durable.remove_stale, core.workspace.current_model)
+            await assignments.look_at_checkpoints(core)
+            keeper.is_trusted = True
         attempt_seq = process.attempt.attempt_seq
 
         def make(tx: Transaction) -> Assignment | None:

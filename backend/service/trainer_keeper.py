@@ -72,11 +72,13 @@ class TrainerKeeper:
             if identity is None:
                 await self._settle_ended(attempt)
             elif self.current is None:
-                self._take(TrainerProcess(attempt, spool, identity, None))
+                process = TrainerProcess(attempt, spool, identity, None)
+                self._take(process)
                 if attempt.identity != identity:
                     await core.run(_noting(attempt.attempt_seq, identity))
                 for event in earlier_events(spool, attempt.events_offset):
                     core.live.see(event)
+                    process.saw(event)
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
@@ -170,11 +172,18 @@ class TrainerKeeper:
         )
         await core.run(lambda tx: trainer_events.apply(tx, reading))
         for event in events:
+            if self.current is not None:
+                self.current.saw(event)
             self._after_commit(event)
         if any(not isinstance(event, Step) for event in events):
             core.wake()
         if saved and (self._retiring is None or self._retiring.done()):
             self._retiring = asyncio.create_task(self._retire(), name="retention")
+
+    async def wait_for_retention(self) -> None:
+        """Until nothing is being removed: a trainer that begins a file clears what others left unfinished."""
+        if self._retiring is not None:
+            await asyncio.wait({self._retiring})
 
     async def _retire(self) -> None:
         """Remove the oldest checkpoints beyond what is kept; nothing waits for it."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.contract.spool import Assignment, Desired, Request
+from backend.contract.spool import AnyTrainerEvent, Assignment, Desired, JobStarted, Request, Step
 from backend.formats.progress import read_progress
 from backend.formats.workspace import Workspace
 from backend.machine.processes import ProcessIdentity, Watch
@@ -29,8 +29,9 @@ class TrainerProcess:
         self.identity = identity
         self.control = ControlFile(spool)
         self.reader = SpoolReader(spool, offset=attempt.events_offset, last_n=attempt.last_n)
-        self.last_assignment = self.control.assignment
-        """The job it had last: what it may still hold in memory."""
+        told = self.control.assignment
+        self.last_job_id: int | None = told.job_id if told else None
+        """The job it had last: the model of its lineage is what it may still hold in memory."""
         self._child = child
         self._watch = Watch(identity)
 
@@ -41,13 +42,14 @@ class TrainerProcess:
 
     def tell(self, desired: Desired, assignment: Assignment | None, requests: list[Request]) -> bool:
         """Say what is wanted; True when that is news."""
-        self.last_assignment = assignment or self.last_assignment
+        if assignment is not None:
+            self.last_job_id = assignment.job_id
         return self.control.tell(desired, assignment, requests)
 
-    @property
-    def has_unknown_past(self) -> bool:
-        """Whether it may hold a model in memory that this service never saw it get."""
-        return self.is_adopted and self.last_assignment is None
+    def saw(self, event: AnyTrainerEvent) -> None:
+        """Learn from what it says which job it had: a service before this one may have given it."""
+        if isinstance(event, JobStarted | Step):
+            self.last_job_id = event.job_id
 
     @property
     def was_told_to_stop(self) -> bool:
