@@ -151,11 +151,13 @@ class Client(threading.Thread):
         return self._on_one("queue.hold", is_held=True)
 
     def _release(self) -> None:
-        self._on_one("queue.release", is_held=False, among=[i for i in self._own() if self.jobs[i].is_held])
+        self._on_one(
+            "queue.release", is_held=False, among=self._spare([i for i in self._own() if self.jobs[i].is_held])
+        )
 
     def _set_priority(self) -> None:
         priority = self._draw.choice(list(Priority)).value
-        job_id = self._one(self._own(waiting=True))
+        job_id = self._one(self._spare(self._own(waiting=True)))
         if job_id and self._call("queue.set-priority", job_ids=[job_id], priority=priority) is not None:
             self.jobs[job_id].priority = priority
             self._forget_order(job_id)
@@ -171,7 +173,7 @@ class Client(threading.Thread):
             self.jobs[moved].priority = self.jobs[anchor].priority
 
     def _remove(self) -> None:
-        job_id = self._one(self._own(waiting=True))
+        job_id = self._one(self._spare(self._own(waiting=True)))
         if job_id and self._call("queue.remove", job_ids=[job_id]) is not None:
             self.jobs[job_id].is_removed = True
             self._forget_order(job_id)
@@ -212,6 +214,13 @@ class Client(threading.Thread):
                 self.faults.append(f"job {job_id} ({self.jobs[job_id].file_name}) is missing during the run")
                 self.jobs[job_id].is_removed = True
         return [job_id for job_id in mine if states.get(job_id) in WAITING_STATES]
+
+    def _spare(self, job_ids: list[int]) -> list[int]:
+        """Mostly those without a place that was promised, so that some promised places are left to look at."""
+        if self._draw.random() < 0.2:
+            return job_ids
+        placed = {*self.before, *self.before.values()}
+        return [job_id for job_id in job_ids if job_id not in placed]
 
     def _one(self, job_ids: list[int]) -> int:
         return self._draw.choice(job_ids) if job_ids else 0
