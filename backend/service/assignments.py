@@ -78,6 +78,10 @@ def make_assignment(tx: Transaction, core: Core, job_id: int, attempt_seq: int) 
         queue.block(tx, job_id, NO_BASE)
         return None
     settings = queue.settings_of(tx, job_id)
+    if not queue.cursor(tx, job_id) and not _has_tokens_of(tx, core.workspace, job, base):
+        queue.interrupt(tx, job_id, "checked again: base model or validation set changed")
+        queue.recheck(tx, job_id)
+        return None
     try:
         lineage = lineages.ensure(tx, base, settings)
     except ConflictError as problem:
@@ -106,6 +110,15 @@ def _recovered(tx: Transaction, job: JobView, head: CheckpointView | None) -> No
         message=f"{why} {job.file_name} goes on from {goes_on}; what came after is trained again.",
         job_id=job.job_id,
     )
+
+
+def _has_tokens_of(tx: Transaction, workspace: Workspace, job: JobView, base: BaseModelView) -> bool:
+    """Whether the job's rows were tokenised for this base model, and without the rows held out now."""
+    max_length = queue.settings_of(tx, job.job_id).max_length
+    held_out = validation.current(tx).validation_id
+    fingerprint = registry.tokens_fingerprint(base.tokenizer_sha256, max_length, held_out)
+    folder = Path(queue.tokens_folder(tx, job.job_id))
+    return folder == registry.tokens_path(workspace, job.dataset_id, fingerprint) and folder.exists()
 
 
 def _branch(tx: Transaction, lineage: LineageView) -> int:

@@ -27,14 +27,23 @@ class Settled:
     """For the status, until training goes on."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Death:
+    """A trainer's end and what stood around it."""
+
+    outcome: Outcome
+    has_begun: bool
+    """Whether it came as far as to begin a file."""
+    stop_file: bool
+
+
 _NEEDS_YOU = {EndKind.OUT_OF_MEMORY, EndKind.BAD_MODEL}
 _FAILS = {EndKind.BAD_ASSIGNMENT}
 
 
-def settle(
-    tx: Transaction, workspace: Workspace, outcome: Outcome, *, budget: RestartBudget, stop_file: bool
-) -> Settled:
+def settle(tx: Transaction, workspace: Workspace, death: Death, budget: RestartBudget) -> Settled:
     """Move the active job to where it belongs after this end of its trainer."""
+    outcome = death.outcome
     intent.set_ended_turn(tx, intent.last_turn(tx))
     job = queue.active(tx)
     if job is None:
@@ -43,8 +52,8 @@ def settle(
         trainer_events.leave_job(tx, job, reason="skip")
         return Settled()
     run_state = intent.run_state(tx)
-    if run_state is RunState.STOPPED or stop_file:
-        reason = "stop_file" if stop_file else "stop"
+    if run_state is RunState.STOPPED or death.stop_file:
+        reason = "stop_file" if death.stop_file else "stop"
         trainer_events.leave_job(tx, job, reason=reason)
         return Settled()
     if outcome.kind in _NEEDS_YOU:
@@ -63,11 +72,14 @@ def settle(
     if outcome.kind is EndKind.ORDERLY:
         _back_to(tx, job, JobState.STARTING, "starting again")
         return Settled()
-    return _restart(tx, job, outcome, budget)
+    return _restart(tx, job, death, budget)
 
 
-def _restart(tx: Transaction, job: JobView, outcome: Outcome, budget: RestartBudget) -> Settled:
-    delay = budget.saw_death(own_fault=outcome.is_own_fault)
+def _restart(tx: Transaction, job: JobView, death: Death, budget: RestartBudget) -> Settled:
+    outcome = death.outcome
+    delay = budget.saw_death(own_fault=outcome.is_own_fault, has_begun=death.has_begun)
+    if budget.is_hopeless:
+        return _give_up(tx, job, outcome, budget)
     if budget.is_poisoned:
         done = queue.cursor(tx, job.job_id)
         reason = f"set aside after ending the trainer again and again without a new step: {outcome.sentence}"
@@ -76,6 +88,23 @@ def _restart(tx: Transaction, job: JobView, outcome: Outcome, budget: RestartBud
         return _tell(tx, job, outcome, done="The file was set aside, model and data are safe, the queue goes on.")
     _back_to(tx, job, JobState.STARTING, f"{RECOVERING}: {outcome.sentence}", restarts=job.restarts + 1)
     return Settled(delay_seconds=delay, error=outcome.sentence)
+
+
+def _give_up(tx: Transaction, job: JobView, outcome: Outcome, budget: RestartBudget) -> Settled:
+    """Trainers end before they come to any file: no file is to blame, and none would fare better."""
+    budget.forget()
+    queue.interrupt(tx, job.job_id, f"the trainer does not start: {outcome.sentence}")
+    intent.set_run_state(tx, RunState.STOPPED, "the trainer does not start")
+    tx.record(
+        Notice(
+            at=tx.now,
+            level="error",
+            title="The trainer does not start",
+            message=f"{outcome.sentence} Training is stopped; the queue and everything trained are safe. `resume` "
+            "tries again.",
+        )
+    )
+    return Settled(error=outcome.sentence)
 
 
 def _back_to(tx: Transaction, job: JobView, state: JobState, reason: str, *, restarts: int | None = None) -> None:

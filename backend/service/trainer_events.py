@@ -128,9 +128,9 @@ def _branch(tx: Transaction, job_id: int) -> int:
 
 def _on_step(tx: Transaction, reading: Reading, step: Step) -> None:
     branch = _branch(tx, step.job_id)
-    if not history.add_step(tx, branch, reading.attempt_seq, step):
-        return
-    other = history.replay_differs(tx, branch, reading.attempt_seq, step) if reading.is_exact else None
+    is_new = history.add_step(tx, branch, reading.attempt_seq, step)
+    is_compared = is_new and reading.is_exact
+    other = history.replay_differs(tx, branch, reading.attempt_seq, step) if is_compared else None
     if other is not None:
         tx.record(
             Notice(

@@ -14,6 +14,7 @@ from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
 from backend.machine.processes import ProcessIdentity
 from backend.service import recovery, trainer_events
 from backend.service.core import Core
+from backend.service.recovery import Death
 from backend.service.status import StatusBoard
 from backend.service.trainer_events import Reading
 from backend.store.database import Transaction
@@ -22,7 +23,7 @@ from backend.supervisor.attempts import Attempt
 from backend.supervisor.outcome import Outcome
 from backend.supervisor.restarts import RestartBudget
 from backend.supervisor.spool_reader import SpoolReader, earlier_events, read_exit, stderr_tail
-from backend.supervisor.trainer_process import TrainerProcess
+from backend.supervisor.trainer_process import TrainerProcess, began_a_job
 from backend.versions import retention
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,12 @@ class TrainerKeeper:
         """Start a trainer; its row is committed first. Raises OSError, EverstepError."""
         core = self._core
         attempt = await core.run(attempts.begin)
-        process = trainer_process.start(core.programs.trainer, attempt, core.workspace)
+        try:
+            process = trainer_process.start(core.programs.trainer, attempt, core.workspace)
+        except OSError as problem:
+            why = f"could not be started: {problem.strerror}"
+            await core.run(lambda tx: attempts.end(tx, attempt.attempt_seq, why))
+            raise
         self._take(process)
         await core.run(lambda tx: attempts.note_process(tx, attempt.attempt_seq, process.identity))
         log.info("Started trainer %s (process %d).", attempt.attempt_id, process.identity.pid)
@@ -66,11 +72,11 @@ class TrainerKeeper:
         core = self._core
         if core.database.repaired:
             await self._refill_history()
-        for attempt in await core.read(attempts.unended):
+        for number, attempt in enumerate(await core.read(attempts.unended)):
             spool = attempt.spool(core.workspace)
             identity = await self._find(attempt)
             if identity is None:
-                await self._settle_ended(attempt)
+                await self._settle_ended(attempt, is_newest=number == 0)
             elif self.current is None:
                 process = TrainerProcess(attempt, spool, identity, None)
                 self._take(process)
@@ -110,8 +116,8 @@ class TrainerKeeper:
         self.current = self._board.trainer = process
         self.idle_since = time.monotonic()
 
-    async def _settle_ended(self, attempt: Attempt) -> None:
-        """An attempt that ended while no service was there."""
+    async def _settle_ended(self, attempt: Attempt, *, is_newest: bool) -> None:
+        """An attempt that ended while no service was there. Only the newest can have had the active job."""
         core = self._core
         spool = attempt.spool(core.workspace)
         reader = SpoolReader(spool, offset=attempt.events_offset, last_n=attempt.last_n)
@@ -120,7 +126,10 @@ class TrainerKeeper:
         pid = attempt.identity.pid if attempt.identity else 0
         code, signal_number = outcome.recorded_end(core.workspace.ended_file, pid, attempt.started_at) or (None, None)
         end = outcome.judge(code=code, signal_number=signal_number, record=read_exit(spool))
-        await self._settle(attempt, end)
+        if is_newest:
+            await self._settle(attempt, end, has_begun=began_a_job(earlier_events(spool, reader.offset)))
+        else:
+            await core.run(lambda tx: attempts.end(tx, attempt.attempt_seq, end.as_text()))
 
     # ---- listening ---------------------------------------------------------------------------------------
 
@@ -219,21 +228,23 @@ class TrainerKeeper:
         if process.is_adopted and code is None and signal_number is None and record is None:
             await asyncio.sleep(_RECORDED_END_SECONDS)
             code, signal_number = process.exit_status(core.workspace.ended_file)
-        end = outcome.judge(code=code, signal_number=signal_number, record=record)
-        await self._settle(process.attempt, end)
+        last_line = next((line for line in reversed(stderr_tail(process.spool)) if line.strip()), "")
+        end = outcome.judge(code=code, signal_number=signal_number, record=record, last_line=last_line)
+        await self._settle(process.attempt, end, has_begun=process.has_begun)
         self.current = self._board.trainer = None
         self.is_trusted = False
         process.close()
         core.live.trainer_ended()
         core.wake()
 
-    async def _settle(self, attempt: Attempt, end: Outcome) -> None:
+    async def _settle(self, attempt: Attempt, end: Outcome, *, has_begun: bool) -> None:
         core = self._core
         stop_file = core.workspace.stop_file.exists()
 
         def settle(tx: Transaction) -> recovery.Settled:
             attempts.end(tx, attempt.attempt_seq, end.as_text())
-            return recovery.settle(tx, core.workspace, end, budget=self.budget, stop_file=stop_file)
+            death = Death(outcome=end, has_begun=has_begun, stop_file=stop_file)
+            return recovery.settle(tx, core.workspace, death, self.budget)
 
         settled = await core.run(settle)
         core.live.error = settled.error

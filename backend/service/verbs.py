@@ -45,7 +45,7 @@ class Verbs:
         """One call; the same key again gets the same answer, also while the first is still under way."""
         if not verb.changes:
             read = READS[verb.name]
-            return msgspec.json.encode(await self._desk.core.read(lambda tx: read(self._desk, tx, args)))
+            return await self._desk.core.read(lambda tx: msgspec.json.encode(read(self._desk, tx, args)))
         key = f"{verb.name}:{key}"
         known = await self._desk.core.read(lambda tx: idempotency.recall(tx, key))
         if known is not None:

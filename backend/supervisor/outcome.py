@@ -66,8 +66,8 @@ class Outcome:
         return f"{self.kind}: {self.sentence}"
 
 
-def judge(*, code: int | None, signal_number: int | None, record: ExitRecord | None) -> Outcome:
-    """The outcome from the evidence: its last words first, then how the kernel says it ended."""
+def judge(*, code: int | None, signal_number: int | None, record: ExitRecord | None, last_line: str = "") -> Outcome:
+    """The outcome from the evidence: its last words first, then how the kernel says it ended, then what it printed."""
     if record is not None:
         kind = _REASONS.get(record.reason, EndKind.CRASHED)
         sentence = record.error.sentence() if record.error else _plain_sentence(kind, record.reason)
@@ -85,7 +85,8 @@ def judge(*, code: int | None, signal_number: int | None, record: ExitRecord | N
         return Outcome(kind=EndKind.UNKNOWN, sentence="The trainer ended while the service was away.")
     if code == 0:
         return Outcome(kind=EndKind.ORDERLY, sentence="The trainer ended by itself.", code=0)
-    return Outcome(kind=EndKind.CRASHED, sentence=f"The trainer ended with code {code} and no last words.", code=code)
+    said = f": {last_line.strip()[:300]}" if last_line.strip() else " and no last words."
+    return Outcome(kind=EndKind.CRASHED, sentence=f"The trainer ended with code {code}{said}", code=code)
 
 
 def _judge_signal(number: int) -> Outcome:

@@ -32,6 +32,8 @@ class TrainerProcess:
         told = self.control.assignment
         self.last_job_id: int | None = told.job_id if told else None
         """The job it had last: the model of its lineage is what it may still hold in memory."""
+        self.has_begun = False
+        """Whether it came as far as to begin a job."""
         self._child = child
         self._watch = Watch(identity)
 
@@ -49,7 +51,7 @@ class TrainerProcess:
     def saw(self, event: AnyTrainerEvent) -> None:
         """Learn from what it says which job it had: a service before this one may have given it."""
         if isinstance(event, JobStarted | Step):
-            self.last_job_id = event.job_id
+            self.last_job_id, self.has_begun = event.job_id, True
 
     @property
     def was_told_to_stop(self) -> bool:
@@ -79,6 +81,11 @@ class TrainerProcess:
     def close(self) -> None:
         """Give its descriptor back."""
         self._watch.close()
+
+
+def began_a_job(events: Sequence[AnyTrainerEvent]) -> bool:
+    """Whether a trainer that said this came as far as to begin a job."""
+    return any(isinstance(event, JobStarted | Step) for event in events)
 
 
 def start(command: Sequence[str], attempt: Attempt, workspace: Workspace) -> TrainerProcess:

@@ -55,9 +55,7 @@ class RunningService:
             (self.workspace.status / "ready").unlink()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment}
         with open(self.output, "ab") as output:  # not a pipe: grandchildren would hold it open
-            self.process = subprocess.Popen(
-                [*self.command, *arguments], env=environment, stdout=output, stderr=output
-            )
+            self.process = subprocess.Popen([*self.command, *arguments], env=environment, stdout=output, stderr=output)
         if wait:
             self.until(lambda: (self.workspace.status / "ready").exists() or self.process.poll() is not None)
             if self.process.poll() is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.fakes.fake_model import make_model
 from tests.integration.conftest import RunningService, kill_process
 
 
@@ -188,3 +189,34 @@ def test_shutdown_saves_and_ends_the_trainer_too(running_service: RunningService
     running_service.until_state(job_id, "finished")
     assert running_service.losses() == unbroken
     assert len(running_service.call("metrics", superseded=True)["rows"]) == 20, "not one step was trained twice"
+
+
+def test_training_stops_and_no_file_is_blamed_when_trainers_do_not_start(running_service: RunningService) -> None:
+    running_service.behave(is_broken=True)
+    (job_id,) = running_service.add(running_service.file("a.jsonl"))
+    running_service.until(lambda: running_service.call("status")["run_state"] == "stopped")
+    job = running_service.job(job_id)
+    assert job["state"] == "queued"
+    assert "does not start: The trainer ended with code 1: ModuleNotFoundError: No module" in job["reason"]
+    running_service.behave()
+    running_service.call("resume")
+    running_service.until_state(job_id, "finished")
+
+
+def test_file_is_checked_again_when_its_rows_were_read_for_another_model(
+    running_service: RunningService, tmp_path: Path
+) -> None:
+    running_service.behave(step_seconds=0.03)
+    (job_id,) = running_service.add(running_service.file("a.jsonl", rows=40))
+    running_service.until(lambda: len(running_service.losses()) > 6)
+    running_service.call("stop", now=True)
+    running_service.until(lambda: running_service.call("status")["trainer"] is None)
+    other = make_model(tmp_path / "other", values=8)
+    (other / "tokenizer.json").write_text('{"another": 1}')
+    running_service.call("base.set", source=str(other))
+    assert running_service.job(job_id)["done_steps"] > 0
+    running_service.call("lineage.new")
+    running_service.call("resume")
+    job = running_service.until_state(job_id, "finished")
+    assert (job["first_global_step"], job["done_steps"]) == (1, 20)
+    assert len(list(running_service.workspace.datasets.glob("*/tokens-*"))) == 2

@@ -35,6 +35,11 @@ def test_judge_goes_by_the_kernel_when_there_are_no_last_words(
     assert outcome.as_text().startswith(f"{kind.value}: ")
 
 
+def test_judge_quotes_what_was_printed_last() -> None:
+    outcome = judge(code=1, signal_number=None, record=None, last_line="ImportError: no torch\n")
+    assert outcome.sentence == "The trainer ended with code 1: ImportError: no torch"
+
+
 @pytest.mark.parametrize(
     ("reason", "kind"),
     [

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,18 +67,18 @@ def test_trainer_is_started_apart_from_us(database: Database, workspace: Workspa
         assert process.control.told.assignment is None
         assert adoption.find_living(process.spool, None) == process.identity, "found by its spool alone"
         assert adoption.find_living(process.spool, process.identity) == process.identity
+        until(lambda: (process.spool / "stderr.log").read_text() == "hello")
     finally:
         os.kill(process.identity.pid, 9)
-    wait_for_end(process)
+    until(process.has_ended)
     assert process.exit_status(workspace.ended_file) == (None, 9)
     assert adoption.find_living(process.spool, process.identity) is None
-    assert (process.spool / "stderr.log").read_text() == "hello"
     process.close()
 
 
-def wait_for_end(process: trainer_process.TrainerProcess) -> None:
+def until(condition: Callable[[], bool]) -> None:
     give_up_at = time.monotonic() + 10
-    while not process.has_ended():
+    while not condition():
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
 

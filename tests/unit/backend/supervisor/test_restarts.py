@@ -43,6 +43,19 @@ def test_file_is_poisoned_by_deaths_of_its_own_doing_only() -> None:
     assert not budget.is_poisoned
 
 
+def test_trainer_that_never_comes_to_a_file_is_hopeless_and_no_file_is_poisoned() -> None:
+    budget = RestartBudget()
+    for _ in range(5):
+        assert not budget.is_hopeless
+        budget.saw_death(own_fault=True, has_begun=False)
+    assert budget.is_hopeless
+    assert not budget.is_poisoned
+    budget.forget()
+    for _ in range(9):
+        budget.saw_death(own_fault=False, has_begun=False)
+    assert not budget.is_hopeless
+
+
 def test_step_of_another_job_begins_anew() -> None:
     budget = RestartBudget()
     budget.saw_step(1, 50)
