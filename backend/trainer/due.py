@@ -41,7 +41,6 @@ class DueWork:
         saver, run = self._saver, self._run
         saver.poll()
         if not at_start and saver.is_due():
-            saver.check_floor()
             saver.save()
         if self._is_evaluation_due(at_start=at_start):
             saver.save_and_wait()

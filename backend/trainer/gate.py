@@ -32,8 +32,10 @@ class Gate:
         """Pass, hold, or raise LeaveJob."""
         self.check_leaving()
         if self._commands.is_paused():
+            before = self._phase
             self.before_hold()
             self.hold("", while_true=self._commands.is_paused)
+            self.enter(before)
 
     def check_leaving(self) -> None:
         """Raise LeaveJob when the file shall be left."""
@@ -53,5 +55,4 @@ class Gate:
             self.check_leaving()
             time.sleep(poll_seconds)
         self._events.emit(Resumed, job_id=self._assignment.job_id)
-        self._phase = before
-        self._events.progress.enter(before)
+        self.enter(before)

@@ -39,7 +39,7 @@ def train_step(run: Run, check: Callable[[], None], shrunk: Callable[[str], None
     """
     while True:
         rows = run.plan.rows_of(run.job_step)
-        batches = step_batches(run.store, rows, run.token_budget)
+        batches = step_batches(run.store, rows, run.token_budget if run.network.packs_documents else 1)
         try:
             outcome = _attempt(run, rows, batches, check)
         except (RuntimeError, MemoryError) as problem:

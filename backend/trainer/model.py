@@ -6,6 +6,7 @@ safetensors and files of the folder only: no pickle, no remote code, no network.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,8 +118,8 @@ class Network:
     adapter: Adapter
     device: torch.device
     dtype: torch.dtype
-    dropout: DropoutStream
-    groups: list[lora.LoraGroup]
+    dropout: DropoutStream = field(default_factory=DropoutStream)
+    groups: list[lora.LoraGroup] = field(default_factory=list)
     packs_documents: bool = True
     """False: one document a micro-batch, with the model's own attention."""
     keeps_head: bool = True
@@ -179,7 +180,9 @@ def attach_adapter(base: Any, settings: TrainingSettings, device: torch.device) 
         task_type="CAUSAL_LM",
     )
     try:
-        peft_model = get_peft_model(base, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by a name that is on its way out
+            peft_model = get_peft_model(base, config)
     except ValueError as problem:
         raise ModelError(
             f"No adapter fits this model: {str(problem).splitlines()[0]}",
@@ -191,20 +194,15 @@ def attach_adapter(base: Any, settings: TrainingSettings, device: torch.device) 
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float64 if dtype is torch.float64 else torch.float32)
-    stream = DropoutStream()
-    groups = lora.install(model, stream)
-    fused.install(model, groups)
     network = Network(
         model=model,
         peft_model=peft_model,
         adapter=Adapter(peft_model),
         device=device,
         dtype=dtype,
-        dropout=stream,
-        groups=groups,
         packs_documents=model.config._attn_implementation == attention.NAME,
     )
-    check_network(network)
+    _fuse(network)
     if settings.gradient_checkpointing:
         checkpoint_activations(network)
     model.train()
@@ -224,31 +222,30 @@ def checkpoint_activations(network: Network) -> None:
 
 
 @torch.no_grad()
-def check_network(network: Network) -> None:
-    """Run two short documents packed, alone, and through untouched layers; fall back from whatever differs."""
+def _fuse(network: Network) -> None:
+    """Install what is faster, and take back whatever does not give the plain model's logits."""
     model = network.model
     model.eval()
     vocabulary = model.get_input_embeddings().num_embeddings
     documents = [torch.arange(7) * 31 % vocabulary, torch.arange(5) * 17 % vocabulary]
-    wanted = [model(input_ids=tokens[None].to(network.device), use_cache=False).logits[0] for tokens in documents]
+    inputs = [tokens[None].to(network.device) for tokens in documents]
+    wanted = [model(input_ids=tokens, use_cache=False).logits[0] for tokens in inputs]
+    network.groups = lora.install(model, network.dropout)
+    fused.install(model, network.groups)
+    if not _agree(model(input_ids=inputs[0], use_cache=False).logits[0], wanted[0]):
+        fused.uninstall(model)
+        lora.uninstall(model)
+        network.groups = []
+        network.notes.append("its layers could not be fused, so PEFT's own are used")
     if network.packs_documents and not _agree(_packed_logits(network, documents), torch.cat(wanted)):
         network.packs_documents = False
         model.set_attn_implementation("sdpa")
         network.notes.append("its attention does not take packed documents, so each row is computed alone")
-    hidden = model.base_model(input_ids=documents[0][None].to(network.device), use_cache=False).last_hidden_state
     head = model.get_output_embeddings()
-    if head is None or not isinstance(head, nn.Linear) or not _agree(head(hidden)[0], wanted[0]):
+    hidden = model.base_model(input_ids=inputs[0], use_cache=False).last_hidden_state
+    if not isinstance(head, nn.Linear) or not _agree(head(hidden)[0], wanted[0]):
         network.keeps_head = False
-        network.notes.append("it scales its logits, so its own head is used")
-    lora.uninstall(model)
-    fused.uninstall(model)
-    plain = model(input_ids=documents[0][None].to(network.device), use_cache=False).logits[0]
-    if _agree(plain, wanted[0]):
-        network.groups = lora.install(model, network.dropout)
-        fused.install(model, network.groups)
-    else:
-        network.groups = []
-        network.notes.append("its layers could not be fused, so PEFT's own are used")
+        network.notes.append("it changes its logits after the head, so its own head is used")
     model.train()
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 
-from backend.contract.errors import ConflictError, DamagedError, EverstepError, ModelError
+from backend.contract.errors import BadInputError, ConflictError, DamagedError, EverstepError
 from backend.contract.spool import (
     Assignment,
     BudgetChanged,
+    CheckpointMeta,
     Exiting,
     JobFailed,
     JobFinished,
@@ -31,7 +32,7 @@ from backend.formats.token_store import TokenStore
 from backend.store.durable import make_folder, remove_stale
 from backend.trainer.budget import measure_token_budget
 from backend.trainer.due import DueWork
-from backend.trainer.failures import BadAssignmentError, LeaveJob, storage_error
+from backend.trainer.failures import BadAssignmentError, BadCheckpointError, LeaveJob, storage_error
 from backend.trainer.gate import Gate
 from backend.trainer.loop import train_step
 from backend.trainer.memory import MemoryGauge, physical_cores
@@ -57,31 +58,31 @@ class Recipe:
         """Work through assignments until told to end."""
         while True:
             assignment = self._wait_for_assignment()
-            if assignment is None:
-                reason = self.commands.leaving()
-                self.events.emit(Exiting, reason=reason)
+            if isinstance(assignment, str):
+                self.events.emit(Exiting, reason=assignment)
                 self.events.sync()
-                return reason
+                return assignment
             self._last_turn = (assignment.job_id, assignment.turn)
             try:
                 self._work_on(assignment)
-            except (ModelError, DamagedError) as problem:
-                if isinstance(problem, DamagedError) and problem.code != DamagedError.code:
-                    raise  # a damaged checkpoint: the service chooses another one
+            except BadCheckpointError:
+                raise  # ends the process: the service chooses another checkpoint
+            except (BadInputError, DamagedError) as problem:  # a restart would meet the same model and file again
                 self._fail(assignment, problem)
             finally:
                 self.current = None
 
     # ---- waiting -------------------------------------------------------------------------------------------
 
-    def _wait_for_assignment(self) -> Assignment | None:
-        """The next assignment not yet worked on; None when the process shall end."""
+    def _wait_for_assignment(self) -> Assignment | str:
+        """The next assignment not yet worked on, or why the process shall end."""
         self.events.progress.enter("idle")
         self.events.emit(PhaseChanged, phase="idle")
         said_paused = False
         while True:
-            if self.commands.leaving():
-                return None
+            reason = self.commands.leaving()
+            if reason:
+                return reason
             control = self.commands.control()
             if self.commands.is_paused() is not said_paused:
                 said_paused = not said_paused
@@ -126,16 +127,19 @@ class Recipe:
                 job_step=run.job_step if run else assignment.job_step,
                 reason=leave.reason,
             )
+        finally:
+            if saver is not None:
+                saver.settle()
         if saver is not None and saver.committed is not None and run is not None:
             self.warm.holds(saver.committed if saver.committed[0] == run.global_step else None)
 
     def _prepare(self, assignment: Assignment, gate: Gate) -> tuple[Run, bool]:
         """Everything in memory for the first step, and whether it was there already."""
         gate.enter("loading")
-        num_threads = assignment.num_threads or physical_cores()
-        torch.set_num_threads(num_threads)
         store, plan = self._open_tokens(assignment)
-        self._check_continuation(assignment, plan)
+        begun = self._check_continuation(assignment, plan)
+        num_threads = assignment.num_threads or (begun.num_threads if begun else 0) or physical_cores()
+        torch.set_num_threads(num_threads)
         self._clear_staging(Path(assignment.checkpoint_root))
         gate.check()
         was_warm = self.warm.prepare(assignment, self.events.progress.move)
@@ -150,7 +154,9 @@ class Recipe:
             plan=plan,
             network=network,
             optimiser=optimiser,
-            token_budget=assignment.token_budget or assignment.settings.token_budget,
+            token_budget=assignment.token_budget
+            or (begun.token_budget if begun else 0)
+            or assignment.settings.token_budget,
             num_threads=num_threads,
             global_step=assignment.global_step,
             job_step=assignment.job_step,
@@ -181,20 +187,24 @@ class Recipe:
         )
         return store, plan
 
-    def _check_continuation(self, assignment: Assignment, plan: StepPlan) -> None:
-        """A file that is continued must be the same file in the same order. Raises BadAssignmentError."""
+    def _check_continuation(self, assignment: Assignment, plan: StepPlan) -> CheckpointMeta | None:
+        """What the checkpoint says when it is of this very file; None when it is of another or there is none.
+
+        A file that is continued must be the same file in the same order. Raises BadAssignmentError.
+        """
         start = assignment.start
         if assignment.global_step != (start.global_step if start else 0):
             raise BadAssignmentError(f"Step {assignment.global_step} was asked for, the checkpoint is of another.")
         if not 0 <= assignment.job_step <= plan.total_steps:
             raise BadAssignmentError(f"{assignment.file_name} has no step {assignment.job_step}.")
         meta = start_meta(assignment)
-        if meta is None or not assignment.job_step:
-            return
-        if meta.job_id == assignment.job_id and meta.job_step != assignment.job_step:
+        if meta is None or not assignment.job_step or meta.job_id != assignment.job_id:
+            return None
+        if meta.job_step != assignment.job_step:
             raise BadAssignmentError(f"The checkpoint stands at step {meta.job_step}, not {assignment.job_step}.")
-        if meta.job_id == assignment.job_id and meta.order_sha256 != plan.fingerprint:
+        if meta.order_sha256 != plan.fingerprint:
             raise BadAssignmentError(f"{assignment.file_name} or its order changed since step {meta.job_step}.")
+        return meta
 
     def _clear_staging(self, checkpoint_root: Path) -> None:
         """Remove what a killed trainer left unfinished; only one process trains on a workspace."""

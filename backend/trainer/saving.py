@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from backend.contract.spool import CheckpointMeta, CheckpointSaved
@@ -85,13 +86,15 @@ class Saver:
             raise storage_error(problem, "saving a checkpoint") from problem
         self._run.saved_step = self._run.global_step
 
+    def settle(self) -> None:
+        """On the way out after an error: let a write in flight end, whatever comes of it."""
+        with suppress(OSError, ValueError):
+            self._writer.wait()
+
     def poll(self) -> None:
-        """At a step boundary: raise or repair what went wrong in the background."""
+        """At a step boundary: raise or repair what went wrong in the background, hold while the disk is too full."""
         if not self._writer.is_busy:
             self._finish_previous()
-
-    def check_floor(self) -> None:
-        """Hold while less than the floor is free on the disk."""
         self._wait_for_space()
 
     def _finish_previous(self) -> None:

@@ -62,13 +62,18 @@ class DropoutStream:
 
 
 def _dropped(generator: np.random.Generator, probability: float, size: int) -> npt.NDArray[np.int64]:
-    """Draws the gaps between dropped positions instead of a number a position: 50 times fewer draws at 2 %."""
+    """Draws the gaps between dropped positions instead of a number a position: 50 times fewer draws at 2 %.
+
+    A gap is geometric, here an exponential rounded up.
+    """
     expected = probability * size
+    mean = np.float32(-1.0 / np.log1p(-probability))
     found = np.zeros(0, dtype=np.int64)
     last = -1
     while last < size:
         num_gaps = int(expected + 6.0 * expected**0.5) + 16
-        positions = last + np.cumsum(generator.geometric(probability, num_gaps))
+        gaps = (generator.standard_exponential(num_gaps, dtype=np.float32) * mean).astype(np.int64)
+        positions = np.cumsum(gaps + 1) + last
         found = np.concatenate((found, positions)) if found.size else positions
         last = int(positions[-1])
     return found[: np.searchsorted(found, size)]
