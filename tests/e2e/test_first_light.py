@@ -207,3 +207,15 @@ def test_serve_until_idle_ends_zero_when_nothing_is_left_and_one_when_a_file_fai
         engine.launch("--until-idle")
         assert engine.wait(60) == 1
         assert processes(engine.workspace) == []
+
+
+def test_file_waits_for_resume_when_auto_start_is_off(folder: Path, tiny_model: Path) -> None:
+    with Engine(folder / "by-hand") as engine:
+        engine.start()
+        engine.set_up(tiny_model, {**SMALL_MODEL_SETTINGS, "auto_start": False})
+        prompt = Prompt(engine.workspace.root)
+        assert prompt("add", write_rows(folder / "waits.jsonl", 24, seed=15), "--wait").code == 0
+        assert "resume" in prompt.ask("status")["sentence"]
+        assert trainers(engine.workspace) == []
+        assert prompt("resume").code == 0
+        until_true(lambda: trainers(engine.workspace), "the trainer is started")
