@@ -98,6 +98,7 @@ def wait_for_checks(session: Session, job_ids: list[int], stages: Stages | None 
         with Stages() as own:
             return wait_for_checks(session, job_ids, own)
     while True:
+        asked_at = time.monotonic()
         jobs = {job.job_id: job for job in session.call("queue.list").jobs}
         mine = [jobs[job_id] for job_id in job_ids if job_id in jobs]
         left = [job for job in mine if job.state is JobState.CHECKING]
@@ -106,7 +107,8 @@ def wait_for_checks(session: Session, job_ids: list[int], stages: Stages | None 
         stages.show(
             "Checking", (len(mine) - len(left)) / len(mine) if len(mine) > 1 else None, clean(left[0].file_name)
         )
-        time.sleep(_POLL_SECONDS)
+        # A queue of thousands takes a while to list; asking shall stay the smaller part of the work.
+        time.sleep(max(_POLL_SECONDS, 2 * (time.monotonic() - asked_at)))
 
 
 def absolute_path(given: str) -> str:
