@@ -92,9 +92,9 @@ def run(session: Session, steps: int | None) -> DemoResult:
     with Stages() as stages, _service_of(session):
         stages.say(f"The demo works in {session.workspace.root}")
         _make_ready_to_train(session)
-        _apply_settings(session)
         _set_base(session, stages)
         ready_at = time.monotonic()
+        _apply_settings(session)
         _set_validation(session, stages)
         job = _queue_the_sample(session, steps, stages)
         job, first_step_at = _follow(session, job, stages)
@@ -150,9 +150,11 @@ def _make_ready_to_train(session: Session) -> None:
 
 
 def _apply_settings(session: Session) -> None:
-    present = {view.key: view.value for view in session.call("config.show").settings}
+    # What an adapter got its shape from stays, also when an older demo chose it.
+    has_shape = session.call("status").checkpoint_step > 0
+    present = {view.key: view for view in session.call("config.show").settings}
     for key, value in SETTINGS.items():
-        if present[key] != value:
+        if present[key].value != value and not (has_shape and present[key].locked):
             session.call("config.set", key=key, value=str(value))
 
 

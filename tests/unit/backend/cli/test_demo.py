@@ -61,7 +61,14 @@ class FakeEngine:
             self._step(running)
         trainer = TrainerView(pid=1, attempt_id="A", attempt_seq=1, phase="training", started_at=1.0)
         service = ProcessView(pid=1, started_at=1.0)
-        return status(run_state=self.run_state, service=service, trainer=trainer, loss=2.0, tokens_per_second=90.0)
+        return status(
+            run_state=self.run_state,
+            service=service,
+            trainer=trainer,
+            loss=2.0,
+            tokens_per_second=90.0,
+            checkpoint_step=self.global_step,
+        )
 
     def _step(self, running: JobView) -> None:
         done = running.done_steps + 1
@@ -222,6 +229,14 @@ def test_demo_goes_on_when_it_is_run_again(engine: FakeEngine, prompt: Prompt) -
     assert "training goes on where it was" in answer.err
 
 
+def test_demo_leaves_the_adapters_shape_alone_when_an_older_demo_chose_it(engine: FakeEngine, prompt: Prompt) -> None:
+    prompt("demo", "--headless", "--steps", 1)
+    engine.config = with_value(with_value(engine.config, "lora_alpha", "8"), "num_samples", "9")
+    assert prompt("demo", "--headless", "--steps", 1).code == 0
+    assert engine.config.training.lora_alpha == 8
+    assert engine.config.training.num_samples == 2
+
+
 def test_demo_finishes_the_file_of_a_demo_that_was_interrupted(engine: FakeEngine, prompt: Prompt) -> None:
     left = job(1, JobState.TRAINING, file_name="training_9_steps.jsonl", done_steps=6, total_steps=9)
     engine.jobs = [left]
@@ -259,6 +274,7 @@ def test_demo_refuses_a_workspace_that_trains_another_model(engine: FakeEngine, 
     answer = prompt("demo", "--headless")
     assert answer.code == 1
     assert "another folder with --workspace" in answer.err
+    assert "config.set" not in engine.fake.names()
 
 
 def test_demo_refuses_while_the_stop_file_is_in_force(engine: FakeEngine, prompt: Prompt) -> None:
