@@ -238,7 +238,7 @@ def test_demo_leaves_the_adapters_shape_alone_when_an_older_demo_chose_it(engine
 
 
 def test_demo_finishes_the_file_of_a_demo_that_was_interrupted(engine: FakeEngine, prompt: Prompt) -> None:
-    left = job(1, JobState.TRAINING, file_name="training_9_steps.jsonl", done_steps=6, total_steps=9)
+    left = job(1, JobState.TRAINING, file_name="training_9_steps.jsonl", done_steps=5, total_steps=9)
     engine.jobs = [left]
     answer = prompt("demo", "--headless", "--steps", 9, "--json")
     assert answer.code == 0, answer.err
