@@ -37,10 +37,10 @@ _AFTER_ERROR_SECONDS = 5.0
 class Inbox:
     """Watches for file events and sweeps every `poll_interval` for those the system did not tell."""
 
-    def __init__(self, core: Core, *, still_seconds: float = STILL_SECONDS) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
         self._folder = core.workspace.inbox
-        self._still_seconds = still_seconds
+        self._still_seconds = STILL_SECONDS
         self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
         """Size and time of change of each waiting file, and since when (monotonic) they stand still."""
         self._events = asyncio.Event()

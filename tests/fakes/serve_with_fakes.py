@@ -1,10 +1,15 @@
-"""The real service with children that need neither torch nor tokenizers: `serve_with_fakes.py --workspace DIR ...`."""
+"""The real service with children that need neither torch nor tokenizers: `serve_with_fakes.py --workspace DIR ...`.
+
+EVERSTEP_HASTE makes it wait less long for what a person would wait for.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from backend.service import inbox, service
 from backend.service.__main__ import main
 from backend.service.core import Programs
 
@@ -22,4 +27,8 @@ def fake_programs() -> Programs:
 
 
 if __name__ == "__main__":
+    if os.environ.get("EVERSTEP_HASTE"):
+        inbox.STILL_SECONDS = 0.4
+        inbox._AFTER_ERROR_SECONDS = 0.4
+        service._CLIENT_SECONDS = 0.5
     sys.exit(main(sys.argv[1:], fake_programs()))

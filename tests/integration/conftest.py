@@ -45,7 +45,7 @@ class RunningService:
         self.output = root.parent / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
         self.arguments: tuple[str, ...] = ()
-        self.environment: dict[str, str] = {}
+        self.environment = {"EVERSTEP_HASTE": "1"}
 
     # ---- process -----------------------------------------------------------------------------------------
 

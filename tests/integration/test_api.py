@@ -224,3 +224,16 @@ def test_slow_listener_holds_nobody_up(api: RunningService, tmp_path: Path) -> N
         for number in range(5):
             api.add(api.file(f"slow{number}.jsonl", rows=10))
         assert api.call("status")["service"]["pid"] == api.process.pid
+
+
+def test_open_streams_end_with_the_service_and_nothing_is_complained_of(service: RunningService) -> None:
+    service.start()
+    stream = Stream(service)
+    stream.next()
+    assert service.terminate() == 0
+    while stream.next():
+        pass
+    stream.close()
+    log = "".join(path.read_text() for path in service.workspace.logs.glob("*.log"))
+    assert " ERROR " not in log
+    assert " WARNING " not in log

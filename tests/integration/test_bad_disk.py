@@ -12,11 +12,10 @@ from tests.integration.conftest import RunningService, VerbError
 
 def fail(service: RunningService, schedule: str, below: Path) -> None:
     """Plant failures in the service to be started."""
-    service.environment = {"EVERSTEP_FAILPOINTS": schedule, "EVERSTEP_FAILPOINTS_BELOW": str(below)}
+    service.environment |= {"EVERSTEP_FAILPOINTS": schedule, "EVERSTEP_FAILPOINTS_BELOW": str(below)}
 
 
-@pytest.mark.parametrize("place", ["durable.append_write", "durable.append_fsync"])
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize(("place", "error"), [("durable.append_write", "ENOSPC"), ("durable.append_fsync", "EIO")])
 def test_training_goes_on_when_the_journal_was_refused(
     service: RunningService, tmp_path: Path, place: str, error: str
 ) -> None:

@@ -185,8 +185,8 @@ def test_service_until_idle_ends_unwell_when_a_file_needs_a_person(service: Runn
 
 def test_service_that_lingers_leaves_when_nobody_needs_it(service: RunningService) -> None:
     started = time.monotonic()
-    service.start("--linger", "1")
-    while time.monotonic() - started < 3:
+    service.start("--linger", "0.5")
+    while time.monotonic() - started < 2.5:
         service.call("status")
         time.sleep(0.2)
     assert service.process.poll() is None, "it is asked all the time"
@@ -196,11 +196,11 @@ def test_service_that_lingers_leaves_when_nobody_needs_it(service: RunningServic
 def test_service_that_lingers_stays_while_it_trains(service: RunningService, tmp_path: Path) -> None:
     service.start("--linger", "0.2")
     service.base(tmp_path)
-    service.behave(step_seconds=0.15)
-    service.add(service.file("a.jsonl", rows=60))
+    service.behave(step_seconds=0.1)
+    service.add(service.file("a.jsonl", rows=40))
     assert service.wait(timeout=30) == 0
     last = json.loads(service.workspace.last_status_file.read_bytes())
-    assert last["global_step"] == 30
+    assert last["global_step"] == 20
 
 
 def test_damaged_database_is_rebuilt_and_said(running_service: RunningService) -> None:

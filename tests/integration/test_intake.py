@@ -74,6 +74,10 @@ def test_paths_that_cannot_be_used_are_refused_each_with_a_sentence(shared: Runn
 
 
 def test_inbox_takes_in_files_that_stand_still(shared: RunningService) -> None:
+    """With the two seconds of the product."""
+    shared.kill()
+    shared.environment = {}
+    shared.start()
     inbox = shared.workspace.inbox
     (inbox / "left.jsonl").write_text('{"text": "one"}\n')
     (inbox / "notes.docx").write_text("x")
@@ -101,6 +105,9 @@ def test_inbox_takes_in_files_that_stand_still(shared: RunningService) -> None:
 
 
 def test_second_file_of_a_name_gets_a_number_in_done(shared: RunningService) -> None:
+    shared.kill()
+    shared.environment = {"EVERSTEP_HASTE": "1"}
+    shared.start()
     done = shared.workspace.inbox_done
     for text, name in (("first", "same.jsonl"), ("second", "same-2.jsonl")):
         (shared.workspace.inbox / "same.jsonl").write_text(f'{{"text": "{text}"}}\n')
