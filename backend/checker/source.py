@@ -141,7 +141,7 @@ def _encoding_of(path: Path, name: str, head: bytes) -> tuple[str, str]:
     num_lines, bad_lines = _broken_lines(path)
     if len(bad_lines) <= max(1, num_lines * _MAX_BAD_LINES_SHARE) < num_lines:
         return "utf-8", ""  # a few broken lines are problems of those rows
-    return _guess(name, bad_lines)
+    raise _not_utf8(name, bad_lines)
 
 
 def _refuse_known_binary(name: str, head: bytes) -> None:
@@ -227,13 +227,14 @@ def _collect_bad(block: bytes, bad_lines: list[bytes]) -> None:
                     return
 
 
-def _guess(name: str, bad_lines: list[bytes]) -> tuple[str, str]:
+def _not_utf8(name: str, bad_lines: list[bytes]) -> DatasetError:
+    """A likely encoding is named and never used: a wrong guess would train letters that nobody wrote."""
     sample = b"\n".join(bad_lines)[: 64 * 1024]
     best = charset_normalizer.from_bytes(sample, cp_isolation=list(_LIKELY_ENCODINGS)).best()
-    if best is None:
-        raise DatasetError(
-            f"{name} is neither UTF-8 nor another text encoding that could be recognised.",
-            hint="Save it as UTF-8.",
-            code="wrong_encoding",
-        )
-    return best.encoding, f"The file is not UTF-8; it was read as {best.encoding}. Save it as UTF-8 if that is wrong."
+    likely = best.encoding if best else ""
+    return DatasetError(
+        f"{name} is not UTF-8" + (f"; it may be {likely}." if likely else " and no other text encoding that is known."),
+        hint="Save it as UTF-8 and add it again"
+        + (f", for example with `iconv -f {likely} -t utf-8 OLD > NEW`." if likely else "."),
+        code="wrong_encoding",
+    )

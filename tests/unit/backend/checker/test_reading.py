@@ -55,7 +55,7 @@ def test_reading_gives_the_same_rows_in_every_unicode_encoding_and_line_end(
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "gb18030", "shift_jis", "cp1251"])
-def test_reading_recognises_old_encodings_and_says_so(tmp_path: Path, encoding: str) -> None:
+def test_reading_refuses_old_encodings_and_names_a_likely_one(tmp_path: Path, encoding: str) -> None:
     text = {
         "cp1252": "Die Größe der Straße überrascht; Äpfel, Öl und Übermut – “schön”.",
         "gb18030": "今天天气很好,我们一起去公园散步吧。这是一个中文句子的例子。",
@@ -64,10 +64,11 @@ def test_reading_recognises_old_encodings_and_says_so(tmp_path: Path, encoding: 
     }[encoding]
     path = tmp_path / "source"
     path.write_bytes(lines([{"text": text}] * 20).encode(encoding))
-    found = open_source(path, "data.jsonl")
-    assert found.encoding != "utf-8"
-    assert "UTF-8" in found.note
-    assert values(list(records(found, max_length=64))) == [{"text": text}] * 20
+    with pytest.raises(DatasetError) as refused:
+        open_source(path, "data.jsonl")
+    assert refused.value.body().code == "wrong_encoding"
+    assert "data.jsonl is not UTF-8; it may be " in refused.value.message
+    assert "iconv" in refused.value.hint
 
 
 def test_reading_keeps_a_mostly_utf8_file_and_refuses_only_its_broken_rows(read: Read) -> None:
