@@ -293,6 +293,12 @@ class Engine:
             raise ProofError("nothing was started")
         return self._guardian.wait(seconds)
 
+    def interrupt(self, seconds: float = 30) -> None:
+        """What Ctrl-C in its terminal does to `main.py serve`."""
+        if self._guardian is not None and self._guardian.poll() is None:
+            self._guardian.send_signal(signal.SIGINT)
+            self._guardian.wait(seconds)
+
     def shut_down(self, seconds: float = 60) -> None:
         """End everything in order: trainer, service, guardian."""
         self.api.call_until_answered("shutdown")

@@ -71,7 +71,7 @@ def rows_too_long(path: Path) -> Path:
     ("make", "parts"),
     [
         (a_binary_file, ("binary",)),
-        (broken_lines, ("line 1",)),
+        (broken_lines, ("row 1",)),
         (a_wrong_encoding, ("utf-8",)),
         (an_unknown_format, ("line 1", "messages")),
         (no_supervised_token, ("answer",)),

@@ -158,9 +158,7 @@ def test_second_serve_starts_no_second_service_when_one_runs(engine: Engine) -> 
         assert {process.pid for process in services(engine.workspace)} == before
         assert "being served already" in second.log.read_text(encoding="utf-8")
     finally:
-        if second._guardian is not None:
-            second._guardian.terminate()
-            second._guardian.wait(30)
+        second.interrupt()
     assert {process.pid for process in services(engine.workspace)} == before, "took the first one down with it"
 
 
