@@ -89,7 +89,8 @@ async def _decode(verb: Verb, request: Request) -> Struct:
     try:
         if not verb.changes:
             return msgspec.convert(_query(verb.args, request), verb.args, strict=False)
-        body = await asyncio.wait_for(request.body(), _BODY_SECONDS)
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await request.body()
         return msgspec.json.decode(body or b"{}", type=verb.args)
     except msgspec.MsgspecError as problem:
         raise BadInputError(f"{verb.name}: {problem}.", hint=verb.help) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,10 +133,11 @@ class Checking:
                     break
         finally:
             checking.cancel()
-            with suppress(asyncio.CancelledError):
-                await checking
+            await asyncio.wait({checking})  # not awaited itself: its cancellation must not be taken for ours
             self._core.live.checking, self._core.live.check_share = "", None
             self._core.wake()
+        if not checking.cancelled():
+            checking.result()
 
     async def _is_wanted(self, task: _Task) -> bool:
         """Still there, still to be checked, still with this base model."""

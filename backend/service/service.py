@@ -124,6 +124,8 @@ class Service:
     async def run(self) -> int:
         """Start everything, wait, end everything."""
         core = self.core
+        if core.database.repaired:  # recorded before anybody could listen
+            log.warning("%s", core.database.repaired)
         core.database.subscribe(self._on_committed)
         self._listen_to_signals()
         durable.remove_file(core.workspace.status / "ready")

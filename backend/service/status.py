@@ -144,6 +144,8 @@ class StatusBoard:
                 return f"{job.file_name}: {job.reason} {live.waiting_for}".strip()
             case Activity.PAUSED:
                 where = f" in {job.file_name} after step {job.done_steps:,} of {job.total_steps:,}" if job else ""
+                if live.paused_because == "disk_full":
+                    return f"Paused{where}: the disk is nearly full. It goes on by itself when there is space."
                 return f"Paused{where}; `resume` goes on."
             case Activity.STOPPED:
                 return "Stopped; `resume` goes on."
