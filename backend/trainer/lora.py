@@ -182,10 +182,14 @@ class _Dropped:
         self._mask: Tensor | None = None
         if stream.is_active and projection.dropout > 0.0:
             self.keep_scale = 1.0 / (1.0 - projection.dropout)
-            if x.device.type == "cpu":
+            if self._on_processor(x):
                 self._flat = stream.indices(projection.number, projection.dropout, x.numel())
             else:
                 self._mask = stream.mask(projection.number, projection.dropout, x)
+
+    @staticmethod
+    def _on_processor(x: Tensor) -> bool:
+        return x.device.type == "cpu"
 
     @contextmanager
     def seen(self, x: Tensor) -> Iterator[Tensor]:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -64,7 +66,7 @@ def load_base(folder: Path, settings: TrainingSettings, device: torch.device) ->
         )
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as problem:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as problem:
         if is_out_of_memory(problem):
             raise
         first_line = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
@@ -74,6 +76,10 @@ def load_base(folder: Path, settings: TrainingSettings, device: torch.device) ->
         ) from problem
     if settings.quantization != "nf4":
         model.to(device)
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            # Else its first forward in eval mode repacks the weight for AVX-512 and rounds what it computes.
+            module.support_avx512bf16_for_cpu = False
     model.requires_grad_(False)
     model.config.use_cache = False
     return model
@@ -218,7 +224,9 @@ def detach_adapter(network: Network) -> Any:
 
 def checkpoint_activations(network: Network) -> None:
     """Recompute activations in the backward pass: less memory, about a third slower."""
-    network.model.gradient_checkpointing_enable({"use_reentrant": False})
+    # transformers renamed it in 5.23 and warns at the old name
+    enable = getattr(network.model, "activation_checkpointing_enable", network.model.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
 
 
 @torch.no_grad()

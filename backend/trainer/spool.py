@@ -88,11 +88,9 @@ class Commands:
 
     def leaving(self) -> str:
         """Why the process shall end: stop, stop_file, or '' when it shall not."""
-        if self.was_signalled or self.control().desired is Desired.STOP:
-            return "stop"
         if self._stop_file is not None and os.path.lexists(self._stop_file):
             return "stop_file"
-        return ""
+        return "stop" if self.was_signalled or self.control().desired is Desired.STOP else ""
 
     def is_paused(self) -> bool:
         """Whether to hold."""
