@@ -14,8 +14,9 @@ from backend.contract.settings import TrainingSettings
 
 
 def num_warmup_steps(warmup_steps: float, total_steps: int) -> int:
-    """Below 1 it is a share of the file, rounded up."""
-    return int(warmup_steps) if warmup_steps >= 1 else math.ceil(total_steps * warmup_steps)
+    """Below 1 it is a share of the file, rounded down: the first step of a warm-up learns nothing, and in a small
+    file that would be much."""
+    return int(warmup_steps) if warmup_steps >= 1 else int(total_steps * warmup_steps)
 
 
 def learning_rate(settings: TrainingSettings, job_step: int, total_steps: int) -> float:
