@@ -143,10 +143,7 @@ class StatusBoard:
             case Activity.RECOVERING if job is not None:
                 return f"{job.file_name}: {job.reason} {live.waiting_for}".strip()
             case Activity.PAUSED:
-                where = f" in {job.file_name} after step {job.done_steps:,} of {job.total_steps:,}" if job else ""
-                if live.paused_because == "disk_full":
-                    return f"Paused{where}: the disk is nearly full. It goes on by itself when there is space."
-                return f"Paused{where}; `resume` goes on."
+                return _pause_sentence(job, live.paused_because)
             case Activity.STOPPED:
                 return "Stopped; `resume` goes on."
             case Activity.CHECKING:
@@ -162,6 +159,13 @@ class StatusBoard:
         if not view.base_id:
             return "No base model yet: `base set` chooses one."
         return "Nothing to do: `add` a file or put one into the inbox."
+
+
+def _pause_sentence(job: JobView | None, because: str) -> str:
+    where = f" in {job.file_name} after step {job.done_steps:,} of {job.total_steps:,}" if job else ""
+    if because == "disk_full":
+        return f"Paused{where}: the disk is nearly full. It goes on by itself when there is space."
+    return f"Paused{where}; `resume` goes on."
 
 
 def _training_sentence(job: JobView, phase: str, waiting_for: str) -> str:
