@@ -33,9 +33,9 @@ def test_learning_rate_cosine_is_half_in_the_middle_and_all_but_zero_at_the_end(
     assert learning_rate(chosen, 99, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.99)))
 
 
-def test_num_warmup_steps_below_one_is_a_share_rounded_up() -> None:
+def test_num_warmup_steps_below_one_is_a_share_rounded_down() -> None:
     assert num_warmup_steps(0.03, 100) == 3
-    assert num_warmup_steps(0.03, 30) == 1
+    assert num_warmup_steps(0.03, 30) == 0, "a small file wastes no step"
     assert num_warmup_steps(0, 30) == 0
     assert num_warmup_steps(7, 30) == 7
 
