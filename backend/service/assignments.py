@@ -13,7 +13,7 @@ import msgspec
 
 from backend.contract.errors import ConflictError, NotFoundError
 from backend.contract.events import Notice
-from backend.contract.jobs import JobState, JobView
+from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
 from backend.contract.models import BaseModelView, CheckpointRef, CheckpointView, LineageView
 from backend.contract.spool import Assignment
 from backend.datasets import registry, validation
@@ -54,7 +54,7 @@ def _follow_head(tx: Transaction, before: CheckpointView | None, head: Checkpoin
     """Jobs that are under way go on where the head is."""
     steps = checkpoints.job_steps(tx, head)
     for job in queue.list_jobs(tx, every=False):
-        under_way = job.state in (JobState.STARTING, JobState.PAUSED) or queue.cursor(tx, job.job_id) > 0
+        under_way = job.state in ACTIVE_STATES or queue.cursor(tx, job.job_id) > 0
         if under_way and queue.cursor(tx, job.job_id) != steps.get(job.job_id, 0):
             queue.set_cursor(tx, job.job_id, steps.get(job.job_id, 0))
     if before is not None and (head is None or head.global_step < before.global_step):
@@ -88,6 +88,7 @@ def make_assignment(tx: Transaction, core: Core, job_id: int, attempt_seq: int) 
         queue.block(tx, job_id, problem.body().sentence())
         return None
     head = checkpoints.newest(tx, lineage.lineage_id)
+    _trust_head(tx, job, head)
     if job.state is JobState.STARTING:  # keeps its reason
         queue.set_state(
             tx, job_id, JobState.STARTING, reason=job.reason, lineage_id=lineage.lineage_id, branch=_branch(tx, lineage)
@@ -110,6 +111,14 @@ def _recovered(tx: Transaction, job: JobView, head: CheckpointView | None) -> No
         message=f"{why} {job.file_name} goes on from {goes_on}; what came after is trained again.",
         job_id=job.job_id,
     )
+
+
+def _trust_head(tx: Transaction, job: JobView, head: CheckpointView | None) -> None:
+    """The head of the lineage knows best how much of its job is in it. One that was finished and is trained anew
+    begins at 0, whatever its old end says."""
+    is_own = head is not None and head.job_id == job.job_id and head.job_step < job.total_steps
+    if head is not None and is_own and queue.cursor(tx, job.job_id) != head.job_step:
+        queue.set_cursor(tx, job.job_id, head.job_step)
 
 
 def _has_tokens_of(tx: Transaction, workspace: Workspace, job: JobView, base: BaseModelView) -> bool:

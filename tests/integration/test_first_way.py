@@ -22,3 +22,13 @@ def test_service_goes_on_with_the_next_file_when_one_is_finished(running_service
     assert running_service.job(first)["state"] == "finished"
     assert running_service.job(second)["first_global_step"] == 11
     assert running_service.call("status")["trainer"]["attempt_seq"] == 1, "the trainer stayed warm"
+
+
+def test_finished_file_is_trained_anew_when_it_is_retried(running_service: RunningService) -> None:
+    (job_id,) = running_service.add(running_service.file("a.jsonl"))
+    running_service.until_state(job_id, "finished")
+    running_service.call("queue.retry", job_ids=[job_id])
+    running_service.until(lambda: len(running_service.losses()) == 20)
+    job = running_service.until_state(job_id, "finished")
+    assert (job["done_steps"], job["last_global_step"]) == (10, 20)
+    assert len(set(running_service.losses())) == 20

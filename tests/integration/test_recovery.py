@@ -78,6 +78,24 @@ def test_service_sees_what_happened_while_it_was_away(running_service: RunningSe
     assert running_service.losses() == unbroken
 
 
+def test_checkpoint_counts_whose_event_was_lost(running_service: RunningService, unbroken: list[str]) -> None:
+    """The folder is the commit: trainer and service may both die before anybody spoke of it."""
+    running_service.behave(step_seconds=0.05)
+    (job_id,) = running_service.add(running_service.file("a.jsonl", rows=40))
+    running_service.until(lambda: len(running_service.losses()) > 1)
+    pid = running_service.trainer_pid()
+    running_service.kill()
+    running_service.until(lambda: list(running_service.workspace.current_model.glob("step-00000005-*")))
+    kill_process(pid)
+    (events,) = running_service.workspace.spool.glob("*/events.jsonl")
+    lines = events.read_bytes().splitlines(keepends=True)
+    before = [line for line in lines[: next((i for i, at in enumerate(lines) if b'"checkpoint"' in at), len(lines))]]
+    events.write_bytes(b"".join(before))
+    running_service.start()
+    running_service.until_state(job_id, "finished")
+    assert running_service.losses() == unbroken
+
+
 def test_training_goes_on_from_the_checkpoint_before_when_one_is_damaged(
     running_service: RunningService, unbroken: list[str]
 ) -> None:
