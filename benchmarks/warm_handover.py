@@ -4,7 +4,8 @@
 
 Two files are queued; the time runs from the committed last checkpoint of the first file to the moment before the
 first forward of the second, both as the trainer wrote them into its spool. In a second workspace everything is
-shut down between the files, so that the second one starts cold: its losses must have the same bits.
+shut down between the files, so that the second one starts cold: its losses must have the same bits. There is no
+validation set here: an evaluation at the end of the first file is work on that file and would come on top.
 """
 
 from __future__ import annotations
