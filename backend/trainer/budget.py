@@ -13,7 +13,7 @@ import torch
 
 from backend.trainer.batches import MicroBatch
 from backend.trainer.memory import MemoryGauge
-from backend.trainer.model import Network
+from backend.trainer.model import Network, is_out_of_memory
 
 _CPU_CANDIDATES = (256, 512, 1024, 2048)
 _CUDA_CANDIDATES = (2048, 4096, 8192, 16384, 32768)
@@ -38,7 +38,12 @@ def measure_token_budget(network: Network, *, typical_tokens: int, most_tokens: 
         lengths = _lengths(candidate, typical_tokens)
         if not _fits(network, sum(lengths), gauge):
             break
-        rate = _tokens_per_second(network, lengths)
+        try:
+            rate = _tokens_per_second(network, lengths)
+        except (RuntimeError, MemoryError) as problem:
+            if not best_rate or not is_out_of_memory(problem):
+                raise
+            break
         if rate > best_rate * _CLEARLY_BETTER:
             best, best_rate = candidate, rate
         elif rate < best_rate / _CLEARLY_BETTER:

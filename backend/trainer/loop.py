@@ -63,6 +63,8 @@ def _attempt(run: Run, rows: list[int], batches: list[MicroBatch], check: Callab
     try:
         for index, batch in enumerate(batches):
             check()
+            if not run.world.computes(index):
+                continue
             key = micro_batch_key(settings.seed, run.global_step + 1, index)
             torch.manual_seed(key & (2**63 - 1))
             network.dropout.begin(key)
@@ -72,6 +74,7 @@ def _attempt(run: Run, rows: list[int], batches: list[MicroBatch], check: Callab
     finally:
         network.dropout.end()
     check()
+    run.world.add_up(network.adapter.gradient, total)
     loss = float(total) / max(1, num_supervised)
     grad_norm = clip_gradient(network.adapter.gradient, settings.max_grad_norm)
     if not (math.isfinite(loss) and math.isfinite(grad_norm)):

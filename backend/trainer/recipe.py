@@ -40,6 +40,7 @@ from backend.trainer.run import Run
 from backend.trainer.saving import Saver
 from backend.trainer.spool import POLL_SECONDS, Commands, EventLog
 from backend.trainer.warm import WarmModel, start_meta
+from backend.trainer.world import World
 
 
 class Recipe:
@@ -52,6 +53,7 @@ class Recipe:
         self.versions = versions
         self.current: Run | None = None
         self._memory = MemoryGauge(device)
+        self._world = World.from_environment(device)
         self._last_turn: tuple[int, int] | None = None
 
     def run(self) -> str:
@@ -160,6 +162,8 @@ class Recipe:
             num_threads=num_threads,
             global_step=assignment.global_step,
             job_step=assignment.job_step,
+            order_sha256=plan.fingerprint,
+            world=self._world,
             recomputes=assignment.settings.gradient_checkpointing,
             saved_step=assignment.global_step,
             evaluated_step=assignment.evaluated_at_step,
@@ -249,7 +253,7 @@ class Recipe:
             job_step=run.job_step,
             total_steps=run.plan.total_steps,
             num_rows=run.store.num_rows,
-            order_sha256=run.plan.fingerprint,
+            order_sha256=run.order_sha256,
             token_budget=run.token_budget,
             num_threads=run.num_threads,
             warm=warm,

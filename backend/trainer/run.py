@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.contract.settings import TrainingSettings
 from backend.contract.spool import Assignment
@@ -10,6 +10,7 @@ from backend.formats.order import StepPlan
 from backend.formats.token_store import TokenStore
 from backend.trainer.model import Network
 from backend.trainer.optimiser import AdamW
+from backend.trainer.world import World
 
 
 @dataclass
@@ -25,7 +26,10 @@ class Run:
     num_threads: int
     global_step: int
     job_step: int
+    order_sha256: str = ""
+    """Fingerprint of the plan; computing it reads every row's digest."""
     loss_hex: str = ""
+    world: World = field(default_factory=World)
     recomputes: bool = False
     """Activations are recomputed in the backward pass."""
     saved_step: int = -1

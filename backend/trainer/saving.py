@@ -138,7 +138,7 @@ class Saver:
             job_step=run.job_step,
             total_steps=run.plan.total_steps,
             loss_hex=run.loss_hex,
-            order_sha256=run.plan.fingerprint,
+            order_sha256=run.order_sha256,
             token_budget=run.token_budget,
             num_threads=run.num_threads,
             settings=assignment.settings,

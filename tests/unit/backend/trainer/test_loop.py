@@ -12,11 +12,12 @@ import torch
 from backend.contract.models import BaseModelView
 from backend.contract.spool import Assignment
 from backend.formats.order import StepPlan
-from backend.trainer.batches import MicroBatch
+from backend.trainer.batches import MicroBatch, pack
 from backend.trainer.failures import LeaveJob, NonFiniteError, OutOfMemoryError
 from backend.trainer.loop import train_step
 from backend.trainer.optimiser import AdamW
 from backend.trainer.run import Run
+from backend.trainer.world import World
 from tests.fixtures.tiny_model import make_token_store
 from tests.unit.backend.trainer.conftest import network, settings
 
@@ -164,8 +165,6 @@ def test_train_step_changes_nothing_when_the_file_is_left_within_it(run: Run) ->
 
 
 def test_train_step_loss_is_the_mean_over_supervised_tokens_of_the_step(run: Run) -> None:
-    from backend.trainer.batches import pack
-
     rows = run.plan.rows_of(0)
     with torch.no_grad():
         each = [run.network.losses(pack(run.store, [row])) for row in rows]
@@ -173,6 +172,30 @@ def test_train_step_loss_is_the_mean_over_supervised_tokens_of_the_step(run: Run
     assert outcome.loss == pytest.approx(float(torch.cat(each).double().mean()), rel=1e-6)
     assert outcome.num_supervised == sum(len(losses) for losses in each)
     assert outcome.num_tokens == sum(run.store.length(row) for row in rows)
+
+
+def test_train_step_of_several_ranks_adds_up_to_that_of_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.token_budget = 1
+    before = run.network.adapter.flat.data.clone()
+    alone = train_step(run, _pass, lambda _: None)
+    after_alone = run.network.adapter.flat.data.clone()
+    parts: list[list[torch.Tensor]] = []
+
+    def collect(_: World, *tensors: torch.Tensor) -> None:
+        parts.append([tensor.clone() for tensor in tensors])
+        for place, tensor in enumerate(tensors):
+            tensor.copy_(sum((part[place] for part in parts), torch.zeros_like(tensor)))
+
+    monkeypatch.setattr(World, "add_up", collect)
+    for rank in range(3):
+        run.network.adapter.flat.data.copy_(before)
+        run.optimiser.reset()
+        run.global_step = run.job_step = 0
+        run.world = World(rank=rank, size=3)
+        together = train_step(run, _pass, lambda _: None)
+    assert together.loss == pytest.approx(alone.loss, rel=1e-12)
+    assert together.grad_norm == pytest.approx(alone.grad_norm, rel=1e-5)
+    assert torch.allclose(run.network.adapter.flat.data, after_alone, atol=1e-4)
 
 
 def test_train_step_computes_rows_alone_when_the_model_does_not_pack(run: Run) -> None:
