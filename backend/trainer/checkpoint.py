@@ -214,6 +214,11 @@ class CheckpointWriter:
         self._thread = threading.Thread(target=run, name="checkpoint-writer", daemon=True)
         self._thread.start()
 
+    def join(self) -> None:
+        """Return when nothing is being written; what the write raised is kept for `wait`."""
+        if self._thread is not None:
+            self._thread.join()
+
     def wait(self) -> None:
         """Return when nothing is being written; raises what the write raised."""
         if self._thread is not None:

@@ -275,6 +275,7 @@ class Recipe:
             gate.enter("training")
             outcome = train_step(run, gate.check, shrunk)
             self.warm.holds(None)
+            saver.catch_up()
             self.events.emit(
                 Step,
                 job_id=run.assignment.job_id,

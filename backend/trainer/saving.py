@@ -59,6 +59,14 @@ class Saver:
         self._last_save = time.monotonic()
         self._cost_seconds = stalled + (self._writer.busy_seconds if run.network.device.type == "cpu" else 0.0)
 
+    def catch_up(self) -> None:
+        """Before a step is told: let the write in flight end, so that a kill costs at most save_steps told steps.
+
+        What went wrong with the write is seen to at the step boundary, when the step stands in the events.
+        """
+        if self._run.settings.save_steps <= _ALWAYS_EXACT_STEPS:
+            self._writer.join()
+
     def save_and_wait(self) -> None:
         """Return when the present step is committed."""
         if self._run.saved_step == self._run.global_step and not self._writer.is_busy:

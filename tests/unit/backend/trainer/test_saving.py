@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from typing import Any, NamedTuple
 
 import pytest
 
 from backend.contract.errors import StorageError
-from backend.contract.spool import Desired, JobFinished, Paused, Resumed
+from backend.contract.spool import CheckpointSaved, Desired, JobFinished, Paused, Resumed, Step
 from backend.trainer import checkpoint, saving
 from backend.trainer.saving import Saver
 from tests.unit.backend.trainer.conftest import Rig, losses, saved, settings, steps
@@ -110,6 +111,25 @@ def test_a_save_that_found_the_disk_full_is_made_again_with_the_state_of_then(
     assert saved(events)[-1].global_step == 4
     assert len(tried) == len(saved(events)) + 1
     assert any(isinstance(event, JobFinished) for event in events)
+
+
+def test_a_step_is_told_only_when_a_kill_would_cost_at_most_save_steps(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoint.write
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.2)  # longer than a step takes
+        return write(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+    events = rig.train(settings=settings(save_steps=1))
+    committed = 0
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            committed = event.global_step
+        elif isinstance(event, Step):
+            assert event.global_step - committed <= 1
 
 
 def test_a_full_disk_on_the_way_out_is_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
