@@ -106,15 +106,19 @@ class Process(NamedTuple):
 
 
 def processes(workspace: Workspace, module: str = "") -> list[Process]:
-    """Living processes whose command line names the workspace, all or those that run `-m module`."""
-    found = []
+    """Living processes whose command line names the workspace, all or those that run `-m module`.
+
+    Between fork and exec a child still bears the command line of its parent: it is left out.
+    """
+    found: dict[int, tuple[Process, int]] = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = process.cmdline()  # empty for a zombie
             ours = any(word == str(workspace.root) or word.startswith(f"{workspace.root}/") for word in words)
             if ours and (not module or module in words) and process.pid != os.getpid():
-                found.append(Process(process.pid, process.create_time()))
-    return sorted(found, key=lambda process: process.started_at)
+                found[process.pid] = (Process(process.pid, process.create_time()), process.ppid())
+    own = [process for process, parent in found.values() if not module or parent not in found]
+    return sorted(own, key=lambda process: process.started_at)
 
 
 def trainers(workspace: Workspace) -> list[Process]:
