@@ -1,13 +1,15 @@
 """Every check of the source in one run: lint, types, import directions, tests. `python3 main.py test` starts it.
 
-All stages run even when an early one fails, and each prints its time. Arguments other than --full go to
-pytest, and then pytest alone is run: that is how one asks for a single test.
+All stages run even when an early one fails, and each prints its time. The tests run as two processes side by side:
+those of single parts compute, those of the whole mostly wait for programs to start. Arguments other than --full
+go to pytest, and then pytest alone is run: that is how one asks for a single test.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,14 +21,15 @@ LINTS = (
     ("import-linter", ["-c", LINT_IMPORTS, "--no-logo"]),
 )
 EVERYDAY = "not full and not gpu"
+PARTS = ("tests/unit", "tests/architecture")
 
 
 def main(argv: list[str]) -> int:
     """0 when every stage passed, 1 when one failed, 130 when interrupted."""
     full = "--full" in argv
     asked = [word for word in argv if word != "--full"]
-    pytest = ("pytest", ["-m", "pytest", "-m", "" if full else EVERYDAY, *asked])
-    stages = [pytest] if asked else [*LINTS, pytest]
+    pytest = ["-m", "pytest", "-m", "" if full else EVERYDAY]
+    stages: list[tuple[str, list[str]]] = [("pytest", [*pytest, *asked])] if asked else list(LINTS)
     told = []
     num_failed = 0
     for name, arguments in stages:
@@ -38,9 +41,34 @@ def main(argv: list[str]) -> int:
         num_failed += code != 0
         told.append(f"{name} {'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.1f} s")
         print(f"-- {told[-1]}", flush=True)
-    if len(stages) > 1:
-        print(" · ".join(told), flush=True)
-    return 1 if num_failed else 0
+    if asked:
+        return 1 if num_failed else 0
+    started = time.monotonic()
+    codes = _run_side_by_side([*pytest, *PARTS], [*pytest, *(f"--ignore={room}" for room in PARTS)])
+    if 130 in codes:
+        return 130
+    told.append(f"pytest {'FAILED' if any(codes) else 'passed'} in {time.monotonic() - started:.1f} s")
+    print(" · ".join(told), flush=True)
+    return 1 if num_failed or any(codes) else 0
+
+
+def _run_side_by_side(parts: list[str], whole: list[str]) -> list[int]:
+    """Both runs of the tests at once; what the first said is printed when it cannot mix with the other."""
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [sys.executable, *parts], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        ) as first,
+    ):
+        print("== pytest: the whole program (its parts are tested beside it and told after it)", flush=True)
+        codes = [_run(whole)]
+        try:
+            codes.append(first.wait())
+        except KeyboardInterrupt:
+            codes.append(130)
+        said.seek(0)
+        print("== pytest: the parts", said.read().decode(errors="replace"), sep="\n", flush=True)
+    return codes
 
 
 def _run(arguments: list[str]) -> int:

@@ -34,13 +34,28 @@ def ran(checks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return 2 if "mypy" in arguments else 0
 
     monkeypatch.setattr(checks, "_run", run)
+    monkeypatch.setattr(checks, "_run_side_by_side", lambda *both: [run(arguments) for arguments in both])
     return started
 
 
 def test_checks_run_every_stage_when_an_early_one_fails(checks: ModuleType, ran: list[list[str]]) -> None:
     assert checks.main([]) == 1
-    assert [arguments[1] for arguments in ran] == ["ruff", "mypy", checks.LINT_IMPORTS, "pytest"]
-    assert ran[-1][-2:] == ["-m", "not full and not gpu"]
+    assert [arguments[1] for arguments in ran] == ["ruff", "mypy", checks.LINT_IMPORTS, "pytest", "pytest"]
+
+
+def test_checks_run_every_room_of_the_tests_once(checks: ModuleType, ran: list[list[str]]) -> None:
+    checks.main([])
+    parts, whole = ran[-2:]
+    everyday = ["-m", "pytest", "-m", "not full and not gpu"]
+    assert parts == [*everyday, *checks.PARTS]
+    assert whole == [*everyday, *(f"--ignore={room}" for room in checks.PARTS)]
+
+
+def test_checks_fail_when_either_half_of_the_tests_fails(checks: ModuleType) -> None:
+    programs = {"good": ["-c", "print('1 passed')"], "bad": ["-c", "raise SystemExit(1)"]}
+    assert checks._run_side_by_side(programs["good"], programs["good"]) == [0, 0]
+    assert sorted(checks._run_side_by_side(programs["good"], programs["bad"])) == [0, 1]
+    assert sorted(checks._run_side_by_side(programs["bad"], programs["good"])) == [0, 1]
 
 
 def test_checks_run_pytest_alone_when_arguments_are_given(checks: ModuleType, ran: list[list[str]]) -> None:
@@ -50,8 +65,8 @@ def test_checks_run_pytest_alone_when_arguments_are_given(checks: ModuleType, ra
 
 def test_checks_deselect_nothing_when_full(checks: ModuleType, ran: list[list[str]]) -> None:
     checks.main(["--full"])
-    assert len(ran) == 4
-    assert ran[-1] == ["-m", "pytest", "-m", ""]
+    assert len(ran) == 5
+    assert all(arguments[2:4] == ["-m", ""] for arguments in ran[-2:])
 
 
 def test_checks_name_the_failed_stage(
