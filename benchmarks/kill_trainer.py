@@ -112,6 +112,7 @@ class Pesterer(threading.Thread):
     def __init__(self, engine: Engine, seed: int) -> None:
         super().__init__(name="pesterer", daemon=True)
         self.num_asked = {"evaluate": 0, "sample": 0}
+        self.faults: list[str] = []
         self._engine = engine
         self._draw = random.Random(seed)
         self._leave = threading.Event()
@@ -120,9 +121,14 @@ class Pesterer(threading.Thread):
         """Ask every few seconds until told to stop."""
         while not self._leave.wait(self._draw.uniform(0.3, 3.0)):
             verb = self._draw.choice(["evaluate", "sample"])
-            with suppress(RefusedError):  # nothing trains at this moment
+            try:
                 self._engine.api.call_until_answered(verb)
                 self.num_asked[verb] += 1
+            except RefusedError:
+                continue  # nothing trains at this moment
+            except ProofError as problem:
+                self.faults.append(str(problem))
+                return
 
     def stop(self) -> None:
         """Ask no more."""
@@ -271,6 +277,7 @@ def run_killed(folder: Path, model: Path, file: Path, unbroken: Unbroken, report
         report.faults.append(f"the job ended as {job['state']}: {job['reason']}")
     report.num_evaluations_asked = pesterer.num_asked["evaluate"]
     report.num_samples_asked = pesterer.num_asked["sample"]
+    report.faults += pesterer.faults
     note_kills(report, killer.kills, recorder.taken)
     judge(report, unbroken, recorder.taken, shown=shown, every=every)
     if report.num_kills < num_kills:
