@@ -33,6 +33,7 @@ from backend.formats.lines import LineTail
 from backend.formats.order import StepPlan
 from backend.formats.token_store import TokenStore
 from backend.store import durable
+from backend.supervisor.launcher import child_environment
 from backend.trainer.model import attach_adapter, load_base
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,7 +131,7 @@ class Bench:
         command = [sys.executable, "-P", "-m", "backend.trainer", "--spool", str(spool)]
         with (
             open(folder / "stderr.log", "wb") as errors,
-            subprocess.Popen(command, env=_environment(), stderr=errors, cwd=folder) as trainer,
+            subprocess.Popen(command, env=child_environment(), stderr=errors, cwd=folder) as trainer,
         ):
             try:
                 return _steps(spool, trainer)

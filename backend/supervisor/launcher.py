@@ -17,12 +17,17 @@ CODE_ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
     "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+    "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
 )  # fmt: skip
 _PASSED_ON_ONLINE = (
     "HF_HOME", "HF_ENDPOINT", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 _PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "EVERSTEP_")
+# libgomp lets a thread that waits for its team spin for milliseconds. When another program uses a core, the waiting
+# thread burns the very time the late one needs: beside one busy core of two, a step of SmolLM2-135M takes 7.0 s as
+# libgomp comes and 4.3 s with this; on an idle machine 2.4 s either way. The arithmetic is the same, bit for bit.
+_SHORT_SPIN = {"GOMP_SPINCOUNT": "1000"}
 
 
 def child_environment(more: Mapping[str, str] | None = None, *, online: bool = False) -> dict[str, str]:
@@ -31,6 +36,8 @@ def child_environment(more: Mapping[str, str] | None = None, *, online: bool = F
     environment = {
         name: value for name, value in os.environ.items() if name in names or name.startswith(_PASSED_ON_PREFIXES)
     }
+    if "OMP_WAIT_POLICY" not in environment:
+        environment = _SHORT_SPIN | environment
     environment |= {
         "PYTHONPATH": str(CODE_ROOT),
         "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),

@@ -112,6 +112,17 @@ def test_environment_of_children_is_chosen(monkeypatch: pytest.MonkeyPatch) -> N
     assert "HF_TOKEN" not in online
 
 
+def test_children_wait_briefly_for_a_busy_core_unless_the_user_chose_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert launcher.child_environment()["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert launcher.child_environment()["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    assert "GOMP_SPINCOUNT" not in launcher.child_environment()
+
+
 def test_planted_module_in_the_workspace_is_not_imported(workspace: Workspace) -> None:
     spool = workspace.spool / "A000001-planted"
     launcher.make_spool(spool)
