@@ -16,8 +16,9 @@ from backend.cli.session import Session
 from backend.cli.words import clean, plural
 from backend.contract.errors import BadInputError, DatasetError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
+from backend.contract.results import AddResult, BaseResult, Done, LogsResult
 from backend.contract.status import StatusView
-from backend.contract.verbs import AddResult, BaseResult, Done, LogsResult, Protection, Verb
+from backend.contract.verbs import Protection, Verb
 
 _POLL_SECONDS = 0.25
 _FOLLOW_SECONDS = 1.0

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from backend.contract.verbs import LogsResult
+from backend.contract.results import LogsResult
 from backend.formats.workspace import Workspace
 
 _NAME = re.compile(r"everstep_(\d{8})(?:_(\d+))?\.log")

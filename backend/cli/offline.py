@@ -15,9 +15,9 @@ import msgspec
 
 from backend.cli.words import duration
 from backend.contract.errors import BadInputError
+from backend.contract.results import ConfigResult
 from backend.contract.settings import Config, describe, parse_config
 from backend.contract.status import Activity, RunState, StatusView
-from backend.contract.verbs import ConfigResult
 from backend.formats.progress import read_progress
 from backend.formats.workspace import Workspace
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from backend.cli import words
 from backend.cli.printing import BAD, BUSY, GOOD, WATCH, facts, table
 from backend.cli.status_view import status_view
-from backend.contract import verbs
+from backend.contract import results
 from backend.contract.datasets import DatasetView, Preview
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
@@ -45,14 +45,14 @@ def state_text(job: JobView) -> Text:
     return Text(job.state.value, style=_STATE_STYLES.get(job.state, ""))
 
 
-def _added(result: verbs.AddResult, grouped: bool) -> RenderableType:
+def _added(result: results.AddResult, grouped: bool) -> RenderableType:
     lines = [
         Text(f"Job {job.job_id}: {words.clean(job.file_name)}, {words.size(job.size_bytes)}.") for job in result.jobs
     ]
     return Group(*lines)
 
 
-def _queue(result: verbs.QueueResult, grouped: bool) -> RenderableType:
+def _queue(result: results.QueueResult, grouped: bool) -> RenderableType:
     if not result.jobs:
         return Text("The queue is empty. `add FILE ...` puts files into it; files in the inbox come by themselves.")
     shown = table(
@@ -82,7 +82,7 @@ def _queue(result: verbs.QueueResult, grouped: bool) -> RenderableType:
     return shown
 
 
-def _queue_status(result: verbs.QueueStatus, grouped: bool) -> RenderableType:
+def _queue_status(result: results.QueueStatus, grouped: bool) -> RenderableType:
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items() if number)
     rows: list[tuple[str, Any]] = [
         ("jobs", counts or "none"),
@@ -98,7 +98,7 @@ def _queue_status(result: verbs.QueueStatus, grouped: bool) -> RenderableType:
     return facts(rows)
 
 
-def _metrics(result: verbs.MetricsResult, grouped: bool) -> RenderableType:
+def _metrics(result: results.MetricsResult, grouped: bool) -> RenderableType:
     if not result.rows:
         return Text("No step was trained yet.")
     shown = table(
@@ -130,7 +130,7 @@ def _metrics(result: verbs.MetricsResult, grouped: bool) -> RenderableType:
     )
 
 
-def _evaluations(result: verbs.EvaluationsResult, grouped: bool) -> RenderableType:
+def _evaluations(result: results.EvaluationsResult, grouped: bool) -> RenderableType:
     if not result.rows:
         return Text("No evaluation yet.")
     numbers = ("step", "validation", "training", "own held-out")
@@ -147,7 +147,7 @@ def _evaluations(result: verbs.EvaluationsResult, grouped: bool) -> RenderableTy
     return shown
 
 
-def _samples(result: verbs.SamplesResult, grouped: bool) -> RenderableType:
+def _samples(result: results.SamplesResult, grouped: bool) -> RenderableType:
     if not result.rows:
         return Text("No sample yet.")
     blocks = []
@@ -157,11 +157,11 @@ def _samples(result: verbs.SamplesResult, grouped: bool) -> RenderableType:
     return Group(*blocks)
 
 
-def _logs(result: verbs.LogsResult, grouped: bool) -> RenderableType:
+def _logs(result: results.LogsResult, grouped: bool) -> RenderableType:
     return Text("\n".join(words.clean(line) for line in result.lines) or "The log is empty.")
 
 
-def _config(result: verbs.ConfigResult, grouped: bool) -> RenderableType:
+def _config(result: results.ConfigResult, grouped: bool) -> RenderableType:
     shown = table("setting", "value", "default", "what it does", numbers=("value", "default"))
     for view in result.settings:
         changed = view.value != view.default
@@ -176,7 +176,7 @@ def setting_value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _base(result: verbs.BaseResult, grouped: bool) -> RenderableType:
+def _base(result: results.BaseResult, grouped: bool) -> RenderableType:
     base = result.base
     if base is None:
         return Text("No base model yet. `base set` takes a folder, a .gguf file or a Hub id like org/name.")
@@ -201,7 +201,7 @@ def _lineage_words(lineage: Any) -> str:
     )
 
 
-def _validation(result: verbs.ValidationView, grouped: bool) -> RenderableType:
+def _validation(result: results.ValidationView, grouped: bool) -> RenderableType:
     if not result.validation_id:
         return Text("No validation set yet. It is taken from the first file, or `validation set FILE` names your own.")
     return facts(
@@ -214,11 +214,11 @@ def _validation(result: verbs.ValidationView, grouped: bool) -> RenderableType:
     )
 
 
-def _lineage(result: verbs.LineageNewResult, grouped: bool) -> RenderableType:
+def _lineage(result: results.LineageNewResult, grouped: bool) -> RenderableType:
     return Text(f"Lineage {_lineage_words(result.lineage)}. What was trained before stays.")
 
 
-def _checkpoints(result: verbs.CheckpointsResult, grouped: bool) -> RenderableType:
+def _checkpoints(result: results.CheckpointsResult, grouped: bool) -> RenderableType:
     if not result.checkpoints:
         return Text("No checkpoint yet.")
     shown = table("step", "job", "size", "lineage", "verified", "folder", numbers=("step", "job", "size", "lineage"))
@@ -288,29 +288,29 @@ def _problems(view: DatasetView) -> Table:
     return shown
 
 
-def _undone(result: verbs.UndoResult, grouped: bool) -> RenderableType:
+def _undone(result: results.UndoResult, grouped: bool) -> RenderableType:
     return Text(result.done)
 
 
-def _done(result: verbs.Done, grouped: bool) -> RenderableType:
+def _done(result: results.Done, grouped: bool) -> RenderableType:
     return Text(result.done)
 
 
 _RENDERERS: dict[type[Struct], Callable[[Any, bool], RenderableType]] = {
-    verbs.AddResult: _added,
-    verbs.QueueResult: _queue,
-    verbs.QueueStatus: _queue_status,
-    verbs.UndoResult: _undone,
-    verbs.MetricsResult: _metrics,
-    verbs.EvaluationsResult: _evaluations,
-    verbs.SamplesResult: _samples,
-    verbs.LogsResult: _logs,
-    verbs.ConfigResult: _config,
-    verbs.BaseResult: _base,
-    verbs.ValidationView: _validation,
-    verbs.LineageNewResult: _lineage,
-    verbs.CheckpointsResult: _checkpoints,
-    verbs.Done: _done,
+    results.AddResult: _added,
+    results.QueueResult: _queue,
+    results.QueueStatus: _queue_status,
+    results.UndoResult: _undone,
+    results.MetricsResult: _metrics,
+    results.EvaluationsResult: _evaluations,
+    results.SamplesResult: _samples,
+    results.LogsResult: _logs,
+    results.ConfigResult: _config,
+    results.BaseResult: _base,
+    results.ValidationView: _validation,
+    results.LineageNewResult: _lineage,
+    results.CheckpointsResult: _checkpoints,
+    results.Done: _done,
     StatusView: status_view,
     DatasetView: _dataset,
 }

@@ -104,6 +104,8 @@ class StepDone(ServiceEvent, frozen=True, kw_only=True, tag="step_done"):
     learning_rate: float
     grad_norm: float
     tokens_per_second: float
+    num_tokens: int = 0
+    memory_bytes: int = 0
 
 
 class StatusChanged(ServiceEvent, frozen=True, kw_only=True, tag="status_changed"):

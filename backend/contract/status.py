@@ -50,6 +50,30 @@ class TrainerView(Struct, frozen=True, kw_only=True):
     device: str = ""
 
 
+class GpuView(Struct, frozen=True, kw_only=True):
+    """A graphics card as its driver reports it."""
+
+    name: str
+    memory_used_bytes: int
+    memory_total_bytes: int
+    utilization_percent: float | None = None
+    temperature_celsius: float | None = None
+
+
+class MachineView(Struct, frozen=True, kw_only=True):
+    """Is the machine well: what the status bar shows."""
+
+    cpu_percent: float
+    """Of all cores, 0..100."""
+    memory_used_bytes: int
+    memory_total_bytes: int
+    disk_free_bytes: int
+    """On the disk of the workspace."""
+    gpus: list[GpuView] = []
+    monitoring_percent: float | None = None
+    """Processor time of service and guardian over the last minute, as a share of all cores, 0..100."""
+
+
 class StatusView(Struct, frozen=True, kw_only=True):
     """The whole status."""
 
@@ -80,6 +104,15 @@ class StatusView(Struct, frozen=True, kw_only=True):
     queue_eta_seconds: float | None = None
     checking: list[str] = []
     """Names of files being checked."""
+    check_progress: dict[int, float] = {}
+    """Job to 0..1 while its file is being checked."""
+    learning_rate: float | None = None
+    memory_bytes: int | None = None
+    """Of the trainer: on the graphics card where there is one, else resident."""
+    can_undo: str = ""
+    """What `queue undo` would take back, in words; '' when nothing."""
+    can_redo: str = ""
+    machine: MachineView | None = None
     sentence: str = ""
     """The state in one sentence for a person."""
     error: str | None = None
@@ -122,6 +155,27 @@ class MetricRow(Struct, frozen=True, kw_only=True):
     job_id: int
     supervised_tokens: int = 0
     rows_sha256: str = ""
+
+
+class FileSpan(Struct, frozen=True, kw_only=True):
+    """The steps one file took, for the bands of the chart."""
+
+    job_id: int
+    file_name: str
+    first_step: int
+    last_step: int
+
+
+class ResumeMark(Struct, frozen=True, kw_only=True):
+    """A place where training went on in a new process after one ended unexpectedly."""
+
+    step: int
+    """First step of the new process."""
+    at: float
+    reason: str
+    """How the process before it ended, in words."""
+    num_replayed: int = 0
+    """Steps computed again; their losses are the same on a processor."""
 
 
 class EvaluationRow(Struct, frozen=True, kw_only=True):

@@ -1,22 +1,56 @@
 """Each verb, declared once: routes, prompt, command palette and docs derive from this table.
 
 A verb's name is its route (`queue.move` answers at /v1/queue/move) and its words at the prompt
-(`queue move`). Fields of its argument struct become arguments; `extra={"positional": True}` in a field's Meta
-puts it by place instead of by `--name`.
+(`queue move`). Fields of its argument struct (arguments.py) become arguments; results.py holds the answers.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from backend.contract.arguments import (
+    AddArgs,
+    BaseSetArgs,
+    ClearArgs,
+    ConfigSetArgs,
+    DatasetArgs,
+    EventsArgs,
+    HistoryArgs,
+    JobArgs,
+    LogsArgs,
+    MetricsArgs,
+    MoveArgs,
+    NoArgs,
+    PauseArgs,
+    PriorityArgs,
+    QueueListArgs,
+    StopArgs,
+    ValidationSetArgs,
+)
 from backend.contract.datasets import DatasetView
-from backend.contract.jobs import JobView, Priority
-from backend.contract.models import BaseModelView, CheckpointView, LineageView
-from backend.contract.settings import SettingView
-from backend.contract.status import EvaluationRow, MetricRow, SampleRow, StatusView
+from backend.contract.results import (
+    AddResult,
+    BaseResult,
+    CheckpointsResult,
+    ConfigResult,
+    Done,
+    EvaluationsResult,
+    EventsResult,
+    HistoryMarksResult,
+    HistoryResult,
+    LineageNewResult,
+    LogsResult,
+    MetricsResult,
+    QueueResult,
+    QueueStatus,
+    SamplesResult,
+    UndoResult,
+    ValidationView,
+)
+from backend.contract.status import StatusView
 
 API_VERSION = 1
 
@@ -48,216 +82,6 @@ class Verb(Struct, frozen=True, kw_only=True):
     def path(self) -> str:
         """Route of the verb."""
         return "/v1/" + self.name.replace(".", "/")
-
-
-def _by_place(description: str) -> Meta:
-    return Meta(description=description, extra={"positional": True})
-
-
-def _named(description: str) -> Meta:
-    return Meta(description=description)
-
-
-class NoArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """No arguments."""
-
-
-class AddArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `add`."""
-
-    paths: Annotated[list[str], _by_place("Files or folders of training data.")]
-    priority: Annotated[Priority, _named("Group of the queue.")] = Priority.NORMAL
-
-
-class AddResult(Struct, frozen=True, kw_only=True):
-    """Jobs made, and files refused at once with the reason."""
-
-    jobs: list[JobView]
-    refused: list[RefusedFile] = []
-
-
-class RefusedFile(Struct, frozen=True, kw_only=True):
-    """A file that could not even be staged."""
-
-    path: str
-    code: str
-    message: str
-
-
-class JobArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments that name jobs."""
-
-    job_ids: Annotated[list[int], _by_place("Numbers of the jobs, as `queue list` shows them.")]
-
-
-class MoveArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `queue move`."""
-
-    job_ids: Annotated[list[int], _by_place("Numbers of the jobs to move; they keep their order.")]
-    before: Annotated[int | None, _named("Put them before this job (and into its priority).")] = None
-    after: Annotated[int | None, _named("Put them after this job (and into its priority).")] = None
-    to: Annotated[int | None, _named("Put them at this place of their priority, 1 is first.")] = None
-
-
-class PriorityArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `queue set-priority`."""
-
-    job_ids: Annotated[list[int], _by_place("Numbers of the jobs.")]
-    priority: Annotated[Priority, _named("high, normal or low.")]
-
-
-class ClearArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `queue clear`."""
-
-    what: Annotated[str, _by_place("finished (also skipped ones), failed or waiting.")] = "finished"
-
-
-class QueueListArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `queue list`."""
-
-    every: Annotated[bool, _named("Also those that ended.")] = True
-
-
-class QueueResult(Struct, frozen=True, kw_only=True):
-    """The queue in the order it will be trained, then what ended, newest first."""
-
-    jobs: list[JobView]
-
-
-class QueueStatus(Struct, frozen=True, kw_only=True):
-    """The queue in numbers."""
-
-    counts: dict[str, int]
-    """State to number of jobs."""
-    waiting_steps: int
-    eta_seconds: float | None
-    next_job: JobView | None
-    can_undo: str = ""
-    can_redo: str = ""
-
-
-class UndoResult(Struct, frozen=True, kw_only=True):
-    """What was undone or redone, in words."""
-
-    done: str
-
-
-class StopArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `stop`."""
-
-    now: Annotated[bool, _named("Save and stop at once; without it the present file is finished first.")] = False
-
-
-class PauseArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `pause`."""
-
-    free: Annotated[bool, _named("Also end the trainer, so that its memory is free.")] = False
-
-
-class MetricsArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `metrics`."""
-
-    start: Annotated[int, _named("First step.")] = 0
-    end: Annotated[int | None, _named("Last step.")] = None
-    superseded: Annotated[bool, _named("Also steps that a later attempt replayed.")] = False
-    limit: Annotated[int, _named("Most rows; the newest are kept.")] = 1_000_000
-
-
-class MetricsResult(Struct, frozen=True, kw_only=True):
-    """Rows by step."""
-
-    rows: list[MetricRow]
-
-
-class EvaluationsResult(Struct, frozen=True, kw_only=True):
-    """Evaluations by step."""
-
-    rows: list[EvaluationRow]
-
-
-class SamplesResult(Struct, frozen=True, kw_only=True):
-    """Samples by step."""
-
-    rows: list[SampleRow]
-
-
-class LogsArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `logs`."""
-
-    lines: Annotated[int, _named("How many of the newest lines.")] = 100
-    follow: Annotated[bool, _named("Go on printing as lines come.")] = False
-
-
-class LogsResult(Struct, frozen=True, kw_only=True):
-    """Log lines, oldest first."""
-
-    lines: list[str]
-
-
-class ConfigSetArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `config set`."""
-
-    key: Annotated[str, _by_place("Name of the setting, e.g. learning_rate.")]
-    value: Annotated[str, _by_place("New value.")]
-
-
-class ConfigResult(Struct, frozen=True, kw_only=True):
-    """Settings with their declarations."""
-
-    settings: list[SettingView]
-
-
-class BaseSetArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `base set`."""
-
-    source: Annotated[str, _by_place("A folder, a .gguf file, or a Hub id like org/name.")]
-    revision: Annotated[str, _named("Branch, tag or commit of a Hub id.")] = "main"
-
-
-class BaseResult(Struct, frozen=True, kw_only=True):
-    """The base model in force, None before one was set."""
-
-    base: BaseModelView | None
-    lineage: LineageView | None = None
-
-
-class ValidationSetArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `validation set`."""
-
-    path: Annotated[str, _by_place("File whose rows become the validation set.")]
-
-
-class ValidationView(Struct, frozen=True, kw_only=True):
-    """The frozen validation set, if there is one."""
-
-    validation_id: str = ""
-    num_rows: int = 0
-    source: str = ""
-    created_at: float | None = None
-
-
-class LineageNewResult(Struct, frozen=True, kw_only=True):
-    """A new lineage starts from the base model; the old checkpoints stay."""
-
-    lineage: LineageView
-
-
-class CheckpointsResult(Struct, frozen=True, kw_only=True):
-    """Checkpoints, newest first."""
-
-    checkpoints: list[CheckpointView]
-
-
-class DatasetArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arguments of `dataset show`."""
-
-    job_id: Annotated[int, _by_place("Number of a job that uses the file.")]
-
-
-class Done(Struct, frozen=True, kw_only=True):
-    """What was done, in words."""
-
-    done: str
 
 
 def _verb(name: str, title: str, help: str, args: type[Struct], result: Any, **more: Any) -> Verb:  # noqa: A002 - the field's name
@@ -344,6 +168,23 @@ VERBS: tuple[Verb, ...] = (
         offline=True,
     ),
     _verb("metrics", "Metrics", "One row a step.", MetricsArgs, MetricsResult, changes=False),
+    _verb(
+        "history",
+        "Curve",
+        "Losses and rates of a range of steps, thinned to so many points.",
+        HistoryArgs,
+        HistoryResult,
+        changes=False,
+    ),
+    _verb(
+        "history.marks",
+        "Marks of the curve",
+        "Which file took which steps, where training recovered, evaluations.",
+        NoArgs,
+        HistoryMarksResult,
+        changes=False,
+    ),
+    _verb("events", "Events", "What happened lately.", EventsArgs, EventsResult, changes=False),
     _verb("evaluations", "Evaluations", "Validation losses by step.", NoArgs, EvaluationsResult, changes=False),
     _verb("samples", "Samples", "Answers of the model by step.", NoArgs, SamplesResult, changes=False),
     _verb(
@@ -387,7 +228,7 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "base.set",
         "Set the base model",
-        "A folder, a GGUF file or a Hub id.",
+        "A folder, a GGUF file, a Hub id, or sample.",
         BaseSetArgs,
         BaseResult,
         changes=True,

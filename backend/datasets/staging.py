@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.contract.errors import DatasetError, EverstepError, StorageError
-from backend.contract.verbs import RefusedFile
+from backend.contract.results import RefusedFile
 from backend.formats.workspace import Workspace
 from backend.store import durable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.contract.errors import DamagedError, StorageError
-from backend.contract.verbs import ValidationView
+from backend.contract.results import ValidationView
 from backend.datasets import registry
 from backend.formats.workspace import Workspace
 from backend.store import durable, meta

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from backend.contract.arguments import ClearArgs, JobArgs, MoveArgs, PriorityArgs
 from backend.contract.errors import BadInputError, ConflictError
 from backend.contract.events import JobRemoved
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, JobState, JobView
-from backend.contract.verbs import ClearArgs, JobArgs, MoveArgs, PriorityArgs, UndoResult
+from backend.contract.results import UndoResult
 from backend.queue import jobs, order, undo_stack
 from backend.store.database import Transaction
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from backend.contract.arguments import AddArgs
 from backend.contract.datasets import CheckReport, CheckRequest, ValidationPlan
 from backend.contract.errors import EverstepError
 from backend.contract.jobs import JobState, JobView, Priority
 from backend.contract.models import BaseModelView
+from backend.contract.results import AddResult, RefusedFile, ValidationView
 from backend.contract.settings import TrainingSettings
-from backend.contract.verbs import AddArgs, AddResult, RefusedFile, ValidationView
 from backend.datasets import registry, staging, validation
 from backend.datasets.staging import Staged
 from backend.formats.order import num_steps

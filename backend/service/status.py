@@ -8,6 +8,7 @@ import time
 import msgspec
 
 from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
+from backend.contract.results import QueueStatus
 from backend.contract.status import (
     Activity,
     ProcessView,
@@ -16,7 +17,6 @@ from backend.contract.status import (
     TrainerView,
     TrainingStatusFile,
 )
-from backend.contract.verbs import QueueStatus
 from backend.machine import processes
 from backend.queue import queue
 from backend.service import intent

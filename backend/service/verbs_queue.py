@@ -7,16 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from backend.contract.arguments import AddArgs, DatasetArgs, NoArgs, QueueListArgs
 from backend.contract.datasets import DatasetView
-from backend.contract.verbs import (
-    AddArgs,
-    DatasetArgs,
-    NoArgs,
-    QueueListArgs,
-    QueueResult,
-    QueueStatus,
-    UndoResult,
-)
+from backend.contract.results import QueueResult, QueueStatus, UndoResult
 from backend.datasets import registry
 from backend.queue import queue
 from backend.service import intake

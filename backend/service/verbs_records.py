@@ -7,16 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from backend.contract.verbs import (
-    CheckpointsResult,
-    EvaluationsResult,
-    LogsArgs,
-    LogsResult,
-    MetricsArgs,
-    MetricsResult,
-    NoArgs,
-    SamplesResult,
-)
+from backend.contract.arguments import LogsArgs, MetricsArgs, NoArgs
+from backend.contract.results import CheckpointsResult, EvaluationsResult, LogsResult, MetricsResult, SamplesResult
 from backend.service import logs
 from backend.service.desk import Desk
 from backend.store import history

@@ -9,21 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from backend.contract.arguments import BaseSetArgs, ConfigSetArgs, NoArgs, ValidationSetArgs
 from backend.contract.datasets import CheckRequest, ValidationPlan
 from backend.contract.errors import BadInputError, ConflictError, DatasetError, LockedError, ReportedError
 from backend.contract.events import ConfigChanged
 from backend.contract.models import BaseModelView
+from backend.contract.results import BaseResult, ConfigResult, LineageNewResult, ValidationView
 from backend.contract.settings import Config, describe
-from backend.contract.verbs import (
-    BaseResult,
-    BaseSetArgs,
-    ConfigResult,
-    ConfigSetArgs,
-    LineageNewResult,
-    NoArgs,
-    ValidationSetArgs,
-    ValidationView,
-)
 from backend.datasets import registry, staging, validation
 from backend.queue import queue
 from backend.service import intake

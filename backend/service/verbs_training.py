@@ -7,10 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from backend.contract.arguments import NoArgs, PauseArgs, StopArgs
 from backend.contract.errors import ConflictError, StopFileError
 from backend.contract.jobs import JobState
+from backend.contract.results import Done
 from backend.contract.status import RunState, StatusView
-from backend.contract.verbs import Done, NoArgs, PauseArgs, StopArgs
 from backend.queue import queue
 from backend.service import intent
 from backend.service.desk import Desk

@@ -14,7 +14,7 @@ from backend.cli import actions, service_process
 from backend.contract.datasets import CheckReport, DatasetView, RowProblem
 from backend.contract.jobs import JobState
 from backend.contract.models import BaseModelView
-from backend.contract.verbs import AddResult, BaseResult, Done, QueueResult, RefusedFile
+from backend.contract.results import AddResult, BaseResult, Done, QueueResult, RefusedFile
 from tests.fakes.fake_service import FakeService, job
 from tests.unit.backend.cli.conftest import Prompt
 

@@ -8,10 +8,11 @@ import pytest
 
 from backend.cli.client import Client, ask_ready, read_events
 from backend.cli.service_process import read_endpoint
+from backend.contract.arguments import AddArgs, JobArgs, MetricsArgs
 from backend.contract.errors import ConflictError, InternalError, ReportedError, ServiceUnavailableError
 from backend.contract.events import JobRemoved, RunStateChanged
 from backend.contract.jobs import Priority
-from backend.contract.verbs import AddArgs, AddResult, Done, JobArgs, MetricsArgs, MetricsResult, QueueResult
+from backend.contract.results import AddResult, Done, MetricsResult, QueueResult
 from tests.fakes.fake_service import FakeService, job
 
 

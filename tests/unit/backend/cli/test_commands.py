@@ -8,34 +8,35 @@ import msgspec
 import pytest
 
 from backend.cli.commands import ELSEWHERE, build
-from backend.contract.datasets import DatasetView
-from backend.contract.errors import ConflictError
-from backend.contract.jobs import Priority
-from backend.contract.models import BaseModelView, LineageView
-from backend.contract.verbs import (
-    VERBS,
-    AddResult,
-    BaseResult,
-    CheckpointsResult,
+from backend.contract.arguments import (
     ConfigSetArgs,
-    Done,
-    EvaluationsResult,
-    LineageNewResult,
     LogsArgs,
-    LogsResult,
-    MetricsResult,
     MoveArgs,
     PauseArgs,
     PriorityArgs,
     QueueListArgs,
+    StopArgs,
+)
+from backend.contract.datasets import DatasetView
+from backend.contract.errors import ConflictError
+from backend.contract.jobs import Priority
+from backend.contract.models import BaseModelView, LineageView
+from backend.contract.results import (
+    AddResult,
+    BaseResult,
+    CheckpointsResult,
+    Done,
+    EvaluationsResult,
+    LineageNewResult,
+    LogsResult,
+    MetricsResult,
     QueueResult,
     QueueStatus,
     SamplesResult,
-    StopArgs,
     UndoResult,
     ValidationView,
-    Verb,
 )
+from backend.contract.verbs import VERBS, Verb
 from tests.fakes.fake_service import FakeService, job, status
 from tests.unit.backend.cli.conftest import Prompt
 

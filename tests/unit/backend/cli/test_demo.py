@@ -13,9 +13,7 @@ from backend.cli import demo, demo_model
 from backend.contract.errors import ConflictError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView, CheckpointView
-from backend.contract.settings import Config, describe, with_value
-from backend.contract.status import EvaluationRow, MetricRow, ProcessView, RunState, SampleRow, TrainerView
-from backend.contract.verbs import (
+from backend.contract.results import (
     AddResult,
     BaseResult,
     CheckpointsResult,
@@ -27,6 +25,8 @@ from backend.contract.verbs import (
     SamplesResult,
     ValidationView,
 )
+from backend.contract.settings import Config, describe, with_value
+from backend.contract.status import EvaluationRow, MetricRow, ProcessView, RunState, SampleRow, TrainerView
 from tests.fakes.fake_service import FakeService, job, status
 from tests.unit.backend.cli.conftest import Prompt
 

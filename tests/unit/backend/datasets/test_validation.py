@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.contract.errors import DamagedError, StorageError
-from backend.contract.verbs import ValidationView
+from backend.contract.results import ValidationView
 from backend.datasets import validation
 from backend.formats.workspace import Workspace
 from backend.store import durable, failpoints

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from backend.contract.arguments import JobArgs, MoveArgs
 from backend.contract.datasets import CheckReport
 from backend.contract.errors import ConflictError, NotFoundError
 from backend.contract.events import JobChanged, ServiceEvent
 from backend.contract.jobs import JobState, JobView
 from backend.contract.settings import TrainingSettings
-from backend.contract.verbs import JobArgs, MoveArgs
 from backend.queue import queue
 from backend.store import meta
 from backend.store.database import Database, Transaction

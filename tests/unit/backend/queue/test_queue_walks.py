@@ -17,9 +17,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from backend.contract.arguments import JobArgs, MoveArgs, PriorityArgs
 from backend.contract.errors import EverstepError
 from backend.contract.jobs import ACTIVE_STATES, WAITING_STATES, JobState, Priority
-from backend.contract.verbs import JobArgs, MoveArgs, PriorityArgs
 from backend.queue import queue
 from backend.store.database import Database
 from tests.unit.backend.queue.queue_help import add, check

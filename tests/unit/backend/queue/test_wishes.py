@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from backend.contract.arguments import ClearArgs, JobArgs, MoveArgs, PriorityArgs
 from backend.contract.errors import BadInputError, ConflictError, NotFoundError
 from backend.contract.events import JobChanged, JobRemoved, QueueReordered, ServiceEvent
 from backend.contract.jobs import JobState, Priority
 from backend.contract.settings import TrainingSettings
-from backend.contract.verbs import ClearArgs, JobArgs, MoveArgs, PriorityArgs
 from backend.queue import order as ranks
 from backend.queue import queue, undo_stack
 from backend.store.database import Database, Transaction

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from backend.contract.arguments import JobArgs, MoveArgs
 from backend.contract.datasets import CheckReport
 from backend.contract.errors import DamagedError
 from backend.contract.events import Notice
@@ -19,7 +20,6 @@ from backend.contract.jobs import JobState, Priority
 from backend.contract.models import BaseModelView
 from backend.contract.settings import TrainingSettings
 from backend.contract.spool import Step
-from backend.contract.verbs import JobArgs, MoveArgs
 from backend.formats.workspace import Workspace
 from backend.queue import queue
 from backend.store import durable, history, meta
