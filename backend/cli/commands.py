@@ -15,12 +15,13 @@ from cyclopts import App, Parameter
 
 from backend.cli import actions, demo
 from backend.cli.session import Session, workspace_at
-from backend.contract.verbs import VERBS, Protection, Verb
+from backend.contract.verbs import BY_NAME, VERBS, Protection, Verb
 
 HELP = "Everstep keeps fine-tuning a local language model on every file you give it, and never loses a step."
 GROUPS = {
     "queue": "The queue: order, priority, hold, retry, remove, undo.",
     "dataset": "What the check of a file found.",
+    "history": BY_NAME["history"].help,
     "config": "Settings.",
     "base": "The model that training starts from.",
     "validation": "The rows that are held out to measure with.",
@@ -65,14 +66,17 @@ def build() -> App:
     app = _app("main.py", HELP)
     groups: dict[str, App] = {}
     for verb in VERBS:
-        home, word = app, verb.name
-        if "." in verb.name:
-            group, word = verb.name.split(".")
-            if group not in groups:
-                groups[group] = _app(group, GROUPS[group])
-                app.command(groups[group])
-            home = groups[group]
-        home.command(_command(verb), name=word)
+        group, _, word = verb.name.partition(".")
+        if group not in GROUPS:
+            app.command(_command(verb), name=verb.name)
+            continue
+        if group not in groups:
+            groups[group] = _app(group, GROUPS[group])
+            app.command(groups[group])
+        if word:
+            groups[group].command(_command(verb), name=word)
+        else:  # a verb whose name others continue: `history` and `history marks`
+            groups[group].default(_command(verb))
     app.command(demo.command, name="demo")
     for word, told in ELSEWHERE.items():
         app.command(_elsewhere(told), name=word)

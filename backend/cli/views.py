@@ -15,6 +15,15 @@ from backend.cli.printing import BAD, BUSY, GOOD, WATCH, facts, table
 from backend.cli.status_view import status_view
 from backend.contract import results
 from backend.contract.datasets import DatasetView, Preview
+from backend.contract.events import (
+    BaseChanged,
+    CheckpointCommitted,
+    EvaluationDone,
+    JobChanged,
+    Notice,
+    RunStateChanged,
+    ServiceEvent,
+)
 from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
 
@@ -128,6 +137,65 @@ def _metrics(result: results.MetricsResult, grouped: bool) -> RenderableType:
         if hidden
         else shown
     )
+
+
+def _history(result: results.HistoryResult, grouped: bool) -> RenderableType:
+    if not result.step:
+        return Text("No step was trained yet.")
+    names = ("to step", "loss", "lowest", "highest", "lr", "grad norm", "tokens/s", "tokens")
+    shown = table(*names, numbers=names)
+    for place in range(len(result.step))[-_METRICS_SHOWN if grouped else 0 :]:
+        rate, norm, speed = (
+            column[place] for column in (result.learning_rate, result.grad_norm, result.tokens_per_second)
+        )
+        shown.add_row(
+            words.count(result.step[place], grouped=grouped),
+            words.loss(result.loss[place]),
+            words.loss(result.loss_min[place]),
+            words.loss(result.loss_max[place]),
+            words.NOTHING if rate is None else f"{rate:.2e}",
+            words.NOTHING if norm is None else f"{norm:.3f}",
+            words.NOTHING if speed is None else f"{speed:.0f}",
+            words.count(result.tokens[place], grouped=grouped),
+        )
+    return shown
+
+
+def _marks(result: results.HistoryMarksResult, grouped: bool) -> RenderableType:
+    shown = table("steps", "what", numbers=())
+    for span in result.files:
+        steps = f"{words.count(span.first_step, grouped=grouped)}-{words.count(span.last_step, grouped=grouped)}"
+        shown.add_row(steps, Text(words.clean(span.file_name)))
+    for mark in result.resumes:
+        shown.add_row(words.count(mark.step, grouped=grouped), Text(words.clean(f"Went on: {mark.reason}")))
+    return Group(shown, _evaluations(results.EvaluationsResult(rows=result.evaluations), grouped))
+
+
+def _events(result: results.EventsResult, grouped: bool) -> RenderableType:
+    if not result.events:
+        return Text("Nothing happened yet.")
+    shown = table("when", "what", numbers=())
+    for event in result.events:
+        shown.add_row(words.ago(event.at), Text(words.clean(event_words(event))))
+    return shown
+
+
+def event_words(event: ServiceEvent) -> str:
+    """What happened, in a few words."""
+    match event:
+        case Notice(title=title, message=message):
+            return f"{title}. {message}"
+        case JobChanged(job=job):
+            return f"{job.file_name}: {job.state.value}. {job.reason}".rstrip()
+        case CheckpointCommitted(checkpoint=checkpoint):
+            return f"Checkpoint at step {words.count(checkpoint.global_step)}"
+        case EvaluationDone(evaluation=evaluation):
+            return f"Evaluated at step {words.count(evaluation.global_step)}"
+        case BaseChanged(base=base):
+            return f"Base model {base.base_id}: {base.state}. {base.reason}".rstrip()
+        case RunStateChanged(run_state=run_state, cause=cause):
+            return f"{run_state} ({cause})" if cause else run_state
+    return str(event.__struct_config__.tag).replace("_", " ")
 
 
 def _evaluations(result: results.EvaluationsResult, grouped: bool) -> RenderableType:
@@ -302,6 +370,9 @@ _RENDERERS: dict[type[Struct], Callable[[Any, bool], RenderableType]] = {
     results.QueueStatus: _queue_status,
     results.UndoResult: _undone,
     results.MetricsResult: _metrics,
+    results.HistoryResult: _history,
+    results.HistoryMarksResult: _marks,
+    results.EventsResult: _events,
     results.EvaluationsResult: _evaluations,
     results.SamplesResult: _samples,
     results.LogsResult: _logs,

@@ -61,7 +61,8 @@ class MetricsResult(Struct, frozen=True, kw_only=True):
 class HistoryResult(Struct, frozen=True, kw_only=True):
     """The curve of a range of steps in at most `buckets` points; each column has one value a point.
 
-    Only the newest attempt at a step counts. A point that stands for one step has loss_min = loss = loss_max.
+    Only the newest attempt at a step counts. A point that stands for one step has loss_min = loss = loss_max. A value
+    that is no finite number does not count among others; where it stands alone the point has None.
     """
 
     first_step: int = 0
@@ -74,13 +75,13 @@ class HistoryResult(Struct, frozen=True, kw_only=True):
     """Unix time of that step."""
     tokens: list[int] = []
     """Tokens trained on up to and with that step, since the branch began."""
-    loss: list[float] = []
+    loss: list[float | None] = []
     """Mean over the point's steps."""
-    loss_min: list[float] = []
-    loss_max: list[float] = []
-    learning_rate: list[float] = []
-    grad_norm: list[float] = []
-    tokens_per_second: list[float] = []
+    loss_min: list[float | None] = []
+    loss_max: list[float | None] = []
+    learning_rate: list[float | None] = []
+    grad_norm: list[float | None] = []
+    tokens_per_second: list[float | None] = []
     memory_bytes: list[int] = []
 
 

@@ -77,11 +77,13 @@ class Verb(Struct, frozen=True, kw_only=True):
     protection: Protection = Protection.NONE
     offline: bool = False
     """Answered without a service when none runs (from status/last.json, config.json, lock and heartbeat)."""
+    route: str = ""
+    """Where the name's own route is taken already: /v1/events is the stream of what happens from now on."""
 
     @property
     def path(self) -> str:
         """Route of the verb."""
-        return "/v1/" + self.name.replace(".", "/")
+        return "/v1/" + (self.route or self.name.replace(".", "/"))
 
 
 def _verb(name: str, title: str, help: str, args: type[Struct], result: Any, **more: Any) -> Verb:  # noqa: A002 - the field's name
@@ -184,7 +186,15 @@ VERBS: tuple[Verb, ...] = (
         HistoryMarksResult,
         changes=False,
     ),
-    _verb("events", "Events", "What happened lately.", EventsArgs, EventsResult, changes=False),
+    _verb(
+        "events",
+        "Events",
+        "What happened lately.",
+        EventsArgs,
+        EventsResult,
+        changes=False,
+        route="events/newest",
+    ),
     _verb("evaluations", "Evaluations", "Validation losses by step.", NoArgs, EvaluationsResult, changes=False),
     _verb("samples", "Samples", "Answers of the model by step.", NoArgs, SamplesResult, changes=False),
     _verb(

@@ -21,7 +21,9 @@ _Change = Callable[[Desk, Any, _Commit], Awaitable[bytes]]
 
 
 def list_jobs(desk: Desk, tx: Transaction, args: QueueListArgs) -> QueueResult:
-    return QueueResult(jobs=desk.board.jobs(tx, every=args.every))
+    jobs = desk.board.jobs(tx, every=args.every)
+    end = None if args.limit is None else args.offset + max(0, args.limit)
+    return QueueResult(jobs=jobs[args.offset : end], num_jobs=len(jobs))
 
 
 def queue_status(desk: Desk, tx: Transaction, args: NoArgs) -> QueueStatus:
@@ -43,7 +45,8 @@ def _queue_change(work: Callable[[Transaction, Any], Any]) -> _Change:
     async def change(desk: Desk, args: Any, commit: _Commit) -> bytes:
         def do(tx: Transaction) -> QueueResult:
             work(tx, args)
-            return QueueResult(jobs=desk.board.jobs(tx))
+            jobs = desk.board.jobs(tx)
+            return QueueResult(jobs=jobs, num_jobs=len(jobs))
 
         return await commit(do)
 

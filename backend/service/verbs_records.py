@@ -1,4 +1,4 @@
-"""The verbs that read what training left: metrics, evaluations, samples, checkpoints."""
+"""The verbs that read what training left: metrics, curves, events, evaluations, samples, checkpoints."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from backend.contract.arguments import LogsArgs, MetricsArgs, NoArgs
-from backend.contract.results import CheckpointsResult, EvaluationsResult, LogsResult, MetricsResult, SamplesResult
-from backend.service import logs
+from backend.contract.arguments import EventsArgs, HistoryArgs, LogsArgs, MetricsArgs, NoArgs
+from backend.contract.results import (
+    CheckpointsResult,
+    EvaluationsResult,
+    EventsResult,
+    HistoryMarksResult,
+    HistoryResult,
+    LogsResult,
+    MetricsResult,
+    SamplesResult,
+)
+from backend.service import happenings, logs
 from backend.service.desk import Desk
-from backend.store import history
+from backend.store import curve, history
 from backend.store.database import Transaction
 from backend.versions import checkpoints
 
@@ -21,6 +30,18 @@ _MOST_LINES = 10_000
 def metrics(desk: Desk, tx: Transaction, args: MetricsArgs) -> MetricsResult:
     rows = history.metrics(tx, args.start, args.end, superseded=args.superseded, limit=max(0, args.limit))
     return MetricsResult(rows=rows)
+
+
+def points(desk: Desk, tx: Transaction, args: HistoryArgs) -> HistoryResult:
+    return curve.points(tx, args.start, args.end, args.buckets)
+
+
+def marks(desk: Desk, tx: Transaction, args: NoArgs) -> HistoryMarksResult:
+    return HistoryMarksResult(files=curve.files(tx), resumes=curve.resumes(tx), evaluations=history.evaluations(tx))
+
+
+def events(desk: Desk, tx: Transaction, args: EventsArgs) -> EventsResult:
+    return EventsResult(events=happenings.newest(tx, args.limit))
 
 
 def evaluations(desk: Desk, tx: Transaction, args: NoArgs) -> EvaluationsResult:
@@ -41,6 +62,9 @@ def newest_log_lines(desk: Desk, tx: Transaction, args: LogsArgs) -> LogsResult:
 
 RECORD_READS: dict[str, Callable[[Desk, Transaction, Any], Struct]] = {
     "metrics": metrics,
+    "history": points,
+    "history.marks": marks,
+    "events": events,
     "evaluations": evaluations,
     "samples": samples,
     "checkpoints.list": list_checkpoints,

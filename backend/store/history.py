@@ -96,7 +96,7 @@ def metrics(
     rows = tx.execute(
         f"SELECT {_METRIC} FROM ({_EVERY if superseded else _NEWEST}) m LEFT JOIN jobs j ON j.job_id = m.job_id "
         "ORDER BY m.step DESC, m.attempt_seq DESC LIMIT ?",
-        (_branch(tx, branch), start, last, limit),
+        (branch_number(tx, branch), start, last, limit),
     )
     return [_metric(row) for row in reversed(rows)]
 
@@ -106,7 +106,7 @@ def last_step(tx: Transaction, branch: int | None = None) -> MetricRow | None:
     row = tx.one(
         f"SELECT {_METRIC} FROM metrics m LEFT JOIN jobs j ON j.job_id = m.job_id WHERE m.branch = ? "
         "ORDER BY m.step DESC, m.attempt_seq DESC LIMIT 1",
-        (_branch(tx, branch),),
+        (branch_number(tx, branch),),
     )
     return _metric(row) if row else None
 
@@ -121,7 +121,7 @@ def buckets(
     rows = tx.execute(
         f"SELECT min(step), max(step), count({column}), min({column}), max({column}), avg({column}) "
         f"FROM ({_NEWEST}) WHERE {column} IS NOT NULL GROUP BY (step - ?) / ? ORDER BY 1",
-        (_branch(tx, branch), from_, to, from_, width),
+        (branch_number(tx, branch), from_, to, from_, width),
     )
     return [
         Bucket(first_step=first, last_step=last, num_steps=count, min=low, max=high, mean=mean)
@@ -154,7 +154,7 @@ def evaluations(tx: Transaction, branch: int | None = None) -> list[EvaluationRo
     """Evaluations by step."""
     rows = tx.execute(
         f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? ORDER BY step, attempt_seq, n",
-        (_branch(tx, branch),),
+        (branch_number(tx, branch),),
     )
     return [_evaluation(row) for row in rows]
 
@@ -163,7 +163,7 @@ def last_evaluation(tx: Transaction, branch: int | None = None) -> EvaluationRow
     """The evaluation recorded last."""
     row = tx.one(
         f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? ORDER BY attempt_seq DESC, n DESC LIMIT 1",
-        (_branch(tx, branch),),
+        (branch_number(tx, branch),),
     )
     return _evaluation(row) if row else None
 
@@ -195,7 +195,7 @@ def samples(tx: Transaction, branch: int | None = None) -> list[SampleRow]:
     rows = tx.execute(
         "SELECT step, job_id, prompt, text, has_think_tag, at FROM samples WHERE branch = ? "
         "ORDER BY step, attempt_seq, n, place",
-        (_branch(tx, branch),),
+        (branch_number(tx, branch),),
     )
     return [
         SampleRow(step=step, job_id=job_id, prompt=prompt, text=text, has_think_tag=bool(has_tag), at=at)
@@ -218,11 +218,12 @@ def last_think_tag_percent(tx: Transaction, branch: int | None = None) -> float 
 def _last_sampled(tx: Transaction, branch: int | None) -> tuple[Any, ...] | None:
     return tx.one(
         "SELECT step, think_tag_percent FROM samples WHERE branch = ? ORDER BY attempt_seq DESC, n DESC LIMIT 1",
-        (_branch(tx, branch),),
+        (branch_number(tx, branch),),
     )
 
 
-def _branch(tx: Transaction, branch: int | None) -> int:
+def branch_number(tx: Transaction, branch: int | None) -> int:
+    """The branch asked for, else the current lineage's; -1 before there is one."""
     if branch is not None:
         return branch
     row = tx.one(

@@ -19,6 +19,7 @@ from backend.contract.arguments import (
 )
 from backend.contract.datasets import DatasetView
 from backend.contract.errors import ConflictError
+from backend.contract.events import JobChanged, Notice
 from backend.contract.jobs import Priority
 from backend.contract.models import BaseModelView, LineageView
 from backend.contract.results import (
@@ -27,6 +28,9 @@ from backend.contract.results import (
     CheckpointsResult,
     Done,
     EvaluationsResult,
+    EventsResult,
+    HistoryMarksResult,
+    HistoryResult,
     LineageNewResult,
     LogsResult,
     MetricsResult,
@@ -36,6 +40,7 @@ from backend.contract.results import (
     UndoResult,
     ValidationView,
 )
+from backend.contract.status import FileSpan, ResumeMark
 from backend.contract.verbs import VERBS, Verb
 from tests.fakes.fake_service import FakeService, job, status
 from tests.unit.backend.cli.conftest import Prompt
@@ -57,6 +62,27 @@ RESULTS = {
     QueueStatus: QueueStatus(counts={"queued": 2}, waiting_steps=9, eta_seconds=1.0, next_job=job(1)),
     UndoResult: UndoResult(done="Job 1 is back."),
     MetricsResult: MetricsResult(rows=[]),
+    HistoryResult: HistoryResult(
+        first_step=1,
+        last_step=2,
+        step=[1, 2],
+        at=[1.0, 2.0],
+        tokens=[8, 16],
+        loss=[None, 2.0],
+        loss_min=[None, 2.0],
+        loss_max=[None, 2.0],
+        learning_rate=[1e-4, 1e-4],
+        grad_norm=[None, 1.0],
+        tokens_per_second=[9.0, None],
+        memory_bytes=[0, 0],
+    ),
+    HistoryMarksResult: HistoryMarksResult(
+        files=[FileSpan(job_id=1, file_name="a.jsonl", first_step=1, last_step=2)],
+        resumes=[ResumeMark(step=2, at=1.0, reason="Something outside ended the trainer (SIGKILL).")],
+    ),
+    EventsResult: EventsResult(
+        events=[Notice(at=1.0, level="info", title="A title", message="And words."), JobChanged(at=1.0, job=job(1))]
+    ),
     EvaluationsResult: EvaluationsResult(rows=[]),
     SamplesResult: SamplesResult(rows=[]),
     LogsResult: LogsResult(lines=["a", "b"]),
