@@ -1,0 +1,1 @@
+"""What asks or shows beside the pages; nothing in here blocks."""
