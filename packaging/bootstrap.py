@@ -284,8 +284,8 @@ def _pip_from_elsewhere(environment: Environment) -> list[str]:
 
 def _install_system_packages(environment: Environment, narrator: Narrator) -> None:
     """Without ensurepip and any other pip: install the system package as root, else name the line to type."""
-    listed = (environment.root / "packaging" / "debian-packages.txt").read_text(encoding="utf-8").splitlines()
-    packages = [line for line in listed if line and not line.startswith("#")]
+    listed = (environment.root / "packaging" / "debian-packages.txt").read_text(encoding="utf-8")
+    packages = re.findall(r"^\w\S*", listed.partition("[set-up]")[2].partition("[")[0], re.MULTILINE)
     running = Path(sys.executable).resolve()
     if running != Path("/usr/bin/python3").resolve():  # a second Python of the system has its own package
         packages = [package.replace("python3-venv", f"{running.name}-venv") for package in packages]
