@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks import kill_service, kill_trainer
-from benchmarks.kill_service import Expected, broken_promises
+from benchmarks.kill_service import broken_promises
 from benchmarks.kill_trainer import Taken, Unbroken, most_replayed
 from benchmarks.proof import ProofError
+from benchmarks.queue_clients import Expected
 
 UNBROKEN = Unbroken({step: (f"0x{step}", (step,)) for step in range(1, 13)}, 1.0, 1.0)
 
