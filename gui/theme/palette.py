@@ -94,9 +94,8 @@ def tokens_for(widget: QWidget) -> Tokens:
 
 
 def is_dark(palette: QPalette) -> bool:
-    """Whether a palette writes light on dark."""
-    role = QPalette.ColorRole
-    return palette.color(role.Window).lightness() < palette.color(role.WindowText).lightness()
+    """Whether a palette has a dark ground. The ground alone: a widget may have coloured its own text."""
+    return palette.color(QPalette.ColorRole.Window).lightness() < 128
 
 
 def palette_of(tokens: Tokens) -> QPalette:
