@@ -57,6 +57,8 @@ class EventFeed:
 
     def publish(self, sequence: int, event: ServiceEvent) -> None:
         """An event of the log was committed under this sequence."""
+        if not self._listeners:
+            return
         frame = self._frame(event, sequence)
         for listener in self._listeners:
             if len(listener.events) >= _MAX_WAITING:
@@ -67,6 +69,8 @@ class EventFeed:
 
     def publish_gauge(self, event: StepDone | StatusChanged) -> None:
         """A value that is worth nothing once there is a newer one."""
+        if not self._listeners:
+            return
         frame = self._frame(event, None)
         for listener in self._listeners:
             listener.gauges[type(event)] = frame

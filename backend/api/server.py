@@ -47,8 +47,11 @@ class Ready(Struct, frozen=True, kw_only=True):
 class Backend(Protocol):
     """What the API needs of the service."""
 
-    async def call(self, verb: Verb, args: Struct, *, key: str) -> bytes:
-        """Carry out a verb and return its encoded result; `key` is "" for verbs that change nothing."""
+    async def call(self, verb: Verb, args: Struct, *, key: str, is_minimal: bool = False) -> bytes:
+        """Carry out a verb and return its encoded result; `key` is "" for verbs that change nothing.
+
+        With `is_minimal` a change answers with nothing.
+        """
 
     def ready(self) -> Ready:
         """Who answers here."""
@@ -75,7 +78,11 @@ def _route(verb: Verb, backend: Backend) -> Route:
     async def answer(request: Request) -> Response:
         try:
             args = await _decode(verb, request)
-            return _json(await backend.call(verb, args, key=_key(request) if verb.changes else ""))
+            if not verb.changes:
+                return _json(await backend.call(verb, args, key=""))
+            wants_nothing = _prefers_minimal(request)
+            answer = await backend.call(verb, args, key=_key(request), is_minimal=wants_nothing)
+            return _json(answer) if answer and not wants_nothing else _nothing()
         except EverstepError as problem:
             return _error(problem.body())
         except Exception:  # an edge: whatever it was, the client gets an answer and the log the details
@@ -129,6 +136,16 @@ def _key(request: Request) -> str:
             hint="Use the same key when you send the same request again: it is carried out once.",
         )
     return key
+
+
+def _prefers_minimal(request: Request) -> bool:
+    """RFC 7240: a client that gets the change over the event stream needs no answer beyond that it was made."""
+    wishes = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(wish.split(";")[0].replace(" ", "").lower() == "return=minimal" for wish in wishes)
+
+
+def _nothing() -> Response:
+    return Response(status_code=204, headers={**_HEADERS, "Preference-Applied": "return=minimal"})
 
 
 def _json(body: bytes, status: int = 200) -> Response:

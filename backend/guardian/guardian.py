@@ -112,7 +112,7 @@ class Guardian:
             self._sleep(_RESTART_SECONDS[min(early_ends, len(_RESTART_SECONDS) - 1)])
 
     def _run_service(self, *, safe_mode: bool) -> int:
-        environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT), "EVERSTEP_GUARDIAN": str(os.getpid())}
         more = ["--safe-mode"] if safe_mode else []
         self._service = subprocess.Popen([*self._command, *more], env=environment, cwd=self._status.parent)
         if self._asked_to_end is not None:  # the signal came while it was being started

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from backend.contract.errors import NotFoundError
@@ -15,7 +16,7 @@ PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 """A priority is stored as its place here."""
 
 ACTIVE_SQL, WAITING_SQL, TERMINAL_SQL = (
-    ", ".join(f"'{state}'" for state in sorted(states)) for states in (ACTIVE_STATES, WAITING_STATES, TERMINAL_STATES)
+    ", ".join(f"'{one}'" for one in sorted(states)) for states in (ACTIVE_STATES, WAITING_STATES, TERMINAL_STATES)
 )
 
 _COLUMNS = (
@@ -23,6 +24,7 @@ _COLUMNS = (
     "done_steps, first_global_step, last_global_step, last_loss, lineage_id, num_problems, restarts, eta_seconds, "
     "added_at, started_at, finished_at"
 )
+_IN = "WHERE removed_at IS NULL AND state IN ({})"
 _STATES = {str(state): state for state in JobState}
 
 
@@ -67,6 +69,73 @@ def waiting(tx: Transaction) -> list[JobView]:
 def ended(tx: Transaction) -> list[JobView]:
     """Jobs that ended, newest first."""
     return _list(tx, f"state IN ({TERMINAL_SQL})", "finished_at DESC, job_id DESC")
+
+
+@dataclass(frozen=True)
+class WaitingTotals:
+    """Waiting jobs in numbers."""
+
+    num_jobs: int
+    num_steps: int
+    """Steps they will take, as far as known."""
+    num_unknown: int
+    """Jobs whose number of steps is not known yet."""
+
+
+def waiting_totals(tx: Transaction, states: Collection[JobState]) -> WaitingTotals:
+    """Jobs in these states, counted by the database."""
+    row = tx.one(
+        "SELECT count(*), coalesce(sum(max(0, total_steps - done_steps)), 0), coalesce(sum(total_steps = 0), 0) "
+        f"FROM jobs WHERE removed_at IS NULL AND state IN ({_quoted(states)})"
+    )
+    return WaitingTotals(*(int(value) for value in row or (0, 0, 0)))
+
+
+def first_in(tx: Transaction, states: Collection[JobState]) -> JobView | None:
+    """The first of the waiting ones, else the one that ended last."""
+    waiting, others = (_quoted(set(states) & set(group)) for group in (WAITING_STATES, TERMINAL_STATES))
+    for where, by in ((waiting, "priority, rank, job_id"), (others, "finished_at DESC, job_id DESC")):
+        found = where and tx.one(
+            f"SELECT job_id FROM jobs WHERE removed_at IS NULL AND state IN ({where}) ORDER BY {by} LIMIT 1"
+        )
+        if found:
+            return get(tx, found[0])
+    return None
+
+
+def state(tx: Transaction, job_id: int) -> JobState | None:
+    """Its state; None for a job that is not there or was removed."""
+    row = tx.one("SELECT state FROM jobs WHERE job_id = ? AND removed_at IS NULL", (job_id,))
+    return _STATES[row[0]] if row else None
+
+
+def _quoted(states: Collection[JobState]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def page(tx: Transaction, *, every: bool, offset: int, limit: int) -> tuple[list[JobView], int]:
+    """A part of `active`, `waiting`, `ended` one after the other, and how many there are; only the part is read."""
+    ids = [
+        row[0] for row in tx.execute(f"SELECT job_id FROM jobs {_IN.format(ACTIVE_SQL)} ORDER BY started_at, job_id")
+    ]
+    places: dict[int, int] = {}
+    next_place = dict.fromkeys(range(len(PRIORITIES)), 0)
+    first: list[int] = []
+    others: list[int] = []
+    for job_id, priority, is_interrupted in tx.execute(
+        f"SELECT job_id, priority, is_interrupted FROM jobs {_IN.format(WAITING_SQL)} ORDER BY priority, rank, job_id"
+    ):
+        places[job_id] = next_place[priority]
+        next_place[priority] += 1
+        (first if is_interrupted else others).append(job_id)
+    ids += first + others
+    if every:
+        by = "finished_at DESC, job_id DESC"
+        ids += [row[0] for row in tx.execute(f"SELECT job_id FROM jobs {_IN.format(TERMINAL_SQL)} ORDER BY {by}")]
+    wanted = ids[offset : offset + limit]
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM jobs WHERE job_id IN ({', '.join(map(str, wanted))})")
+    views = {row[0]: _view(row, places[row[0]] if row[0] in places else row[4]) for row in rows}
+    return [views[job_id] for job_id in wanted], len(ids)
 
 
 def column(tx: Transaction, job_id: int, name: str) -> Any:

@@ -6,6 +6,7 @@ Functions that name a job raise NotFoundError when there is none or it was remov
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from backend.contract.errors import ConflictError
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, JobState, JobView, Priority
 from backend.contract.settings import TrainingSettings
 from backend.queue import jobs, order, undo_stack
+from backend.queue.jobs import WaitingTotals
 from backend.queue.transitions import check_move
 from backend.queue.wishes import (
     clear,
@@ -39,6 +41,7 @@ __all__ = [
     "counts",
     "cursor",
     "fail",
+    "first_in",
     "get",
     "hold",
     "interrupt",
@@ -46,6 +49,7 @@ __all__ = [
     "move",
     "next_runnable",
     "note_progress",
+    "page",
     "recheck",
     "redo",
     "release",
@@ -56,10 +60,12 @@ __all__ = [
     "set_state",
     "set_token_budget",
     "settings_of",
+    "state",
     "token_budget",
     "tokens_folder",
     "undo",
     "undo_titles",
+    "waiting_totals",
 ]
 
 _FIELDS = frozenset(
@@ -113,6 +119,27 @@ def list_jobs(tx: Transaction, *, every: bool = True) -> list[JobView]:
     """The active job, then the waiting ones in the order they will be trained, then (`every`) those that ended,
     newest first."""
     return [*jobs.active(tx), *jobs.waiting(tx), *(jobs.ended(tx) if every else [])]
+
+
+def first_in(tx: Transaction, states: Collection[JobState]) -> JobView | None:
+    """The job in one of these states that a list shows first."""
+    return jobs.first_in(tx, states)
+
+
+def state(tx: Transaction, job_id: int) -> JobState | None:
+    """State of a job; None when it is not there any more."""
+    return jobs.state(tx, job_id)
+
+
+def waiting_totals(tx: Transaction, *, checking: bool = True) -> WaitingTotals:
+    """What waits to be trained, in numbers; with `checking` also what is still being checked."""
+    states = (JobState.QUEUED, JobState.CHECKING) if checking else (JobState.QUEUED,)
+    return jobs.waiting_totals(tx, states)
+
+
+def page(tx: Transaction, *, every: bool, offset: int, limit: int) -> tuple[list[JobView], int]:
+    """A part of what `list_jobs` gives, and how many jobs there are in all."""
+    return jobs.page(tx, every=every, offset=offset, limit=limit)
 
 
 def settings_of(tx: Transaction, job_id: int) -> TrainingSettings:

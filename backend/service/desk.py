@@ -18,3 +18,5 @@ class Desk:
     board: StatusBoard
     keeper: TrainerKeeper
     bases: BasesIntake
+    is_minimal: bool = False
+    """The client of this call wants no answer but that it was done."""

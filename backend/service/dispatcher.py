@@ -89,7 +89,7 @@ class Dispatcher:
         """With `auto_start` off what was started is trained to the end of the queue; what comes later waits."""
 
         def is_done(tx: Transaction) -> bool:
-            waits = any(job.state in _STARTED_WITH_THE_QUEUE for job in queue.list_jobs(tx, every=False))
+            waits = not _STARTED_WITH_THE_QUEUE.isdisjoint(queue.counts(tx))
             return intent.run_state(tx) is RunState.RUNNING and not waits
 
         if await self._core.read(is_done):

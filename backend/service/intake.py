@@ -106,22 +106,23 @@ class Checking:
 
     async def _next(self) -> _Task | None:
         def find(tx: Transaction) -> _Task | None:
-            checking = [job for job in queue.list_jobs(tx, every=False) if job.state is JobState.CHECKING]
+            job = queue.first_in(tx, [JobState.CHECKING])
             base = bases.current(tx)
             if base is None or base.state != "ready":
-                for job in checking:
+                while job is not None:
                     queue.block(tx, job.job_id, NO_BASE)
+                    job = queue.first_in(tx, [JobState.CHECKING])
                 return None
-            if not checking:
+            if job is None:
                 return None
-            job = checking[0]
             settings = queue.settings_of(tx, job.job_id)
             return _Task(job=job, settings=settings, base=base, validation=validation.current(tx))
 
         return await self._core.run(find)
 
     async def _check_cancellable(self, task: _Task) -> None:
-        self._core.live.checking, self._core.live.check_share = task.job.file_name, None
+        live = self._core.live
+        live.checking, live.checking_job, live.check_share = task.job.file_name, task.job.job_id, None
         checking = asyncio.create_task(self._check(task), name=f"check of job {task.job.job_id}")
         try:
             while not checking.done():
@@ -135,7 +136,7 @@ class Checking:
         finally:
             checking.cancel()
             await asyncio.wait({checking})  # not awaited itself: its cancellation must not be taken for ours
-            self._core.live.checking, self._core.live.check_share = "", None
+            live.checking, live.checking_job, live.check_share = "", None, None
             self._core.wake()
         if not checking.cancelled():
             checking.result()
@@ -144,10 +145,10 @@ class Checking:
         """Still there, still to be checked, still with this base model."""
 
         def ask(tx: Transaction) -> bool:
-            states = {job.job_id: job.state for job in queue.list_jobs(tx, every=False)}
             base = bases.current(tx)
             is_same_base = base is not None and base.base_id == task.base.base_id
-            return is_same_base and states.get(task.job.job_id) in (JobState.CHECKING, JobState.HELD)
+            state = queue.state(tx, task.job.job_id)
+            return is_same_base and state in (JobState.CHECKING, JobState.HELD)
 
         return await self._core.read(ask)
 

@@ -32,6 +32,7 @@ class Live:
         self.tokens_per_second: float | None = None
         self.paused_because = ""
         self.checking: str = ""
+        self.checking_job: int | None = None
         self.check_share: float | None = None
         self.waiting_for = ""
         """Why a trainer that should run is not started yet, as a sentence."""

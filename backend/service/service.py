@@ -113,7 +113,9 @@ class Service:
         self.checking = Checking(core)
         self.inbox = Inbox(core)
         self.bases = BasesIntake(core)
-        self.status_files = StatusFiles(core, self.board, self.feed.publish_gauge)
+        self.status_files = StatusFiles(
+            core, self.board, self.feed.publish_gauge, has_listeners=lambda: self.feed.num_listeners > 0
+        )
         self.verbs = Verbs(Desk(core=core, board=self.board, keeper=self.keeper, bases=self.bases))
         self.ending = Ending(core, has_other_work=self._has_other_work, has_clients=self._has_clients)
         self.api = ApiServer()
@@ -201,10 +203,10 @@ class Service:
 
     # ---- what the API needs ------------------------------------------------------------------------------
 
-    async def call(self, verb: Verb, args: Struct, *, key: str) -> bytes:
+    async def call(self, verb: Verb, args: Struct, *, key: str, is_minimal: bool = False) -> bytes:
         """Carry out a verb."""
         self._asked_at = time.monotonic()
-        return await self.verbs.call(verb, args, key=key)
+        return await self.verbs.call(verb, args, key=key, is_minimal=is_minimal)
 
     def ready(self) -> Ready:
         """Who answers here."""

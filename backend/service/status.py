@@ -18,7 +18,9 @@ from backend.contract.status import (
     TrainingStatusFile,
 )
 from backend.machine import processes
+from backend.machine.load import LoadMeter
 from backend.queue import queue
+from backend.queue.jobs import WaitingTotals
 from backend.service import intent
 from backend.service.assignments import RECOVERING
 from backend.service.core import Core
@@ -28,7 +30,6 @@ from backend.supervisor.trainer_process import TrainerProcess
 from backend.versions import bases, checkpoints, lineages
 
 _NEEDS_YOU = (JobState.BLOCKED, JobState.FAILED, JobState.QUARANTINED)
-_CAN_TRAIN = (JobState.QUEUED, JobState.CHECKING)
 
 
 class StatusBoard:
@@ -37,6 +38,9 @@ class StatusBoard:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._started_at = time.time()
+        guardian = os.getppid()
+        is_guarded = os.environ.get("EVERSTEP_GUARDIAN") == str(guardian)
+        self._meter = LoadMeter(core.workspace.root, companions=[guardian] if is_guarded else [])
         self.trainer: TrainerProcess | None = None
         """Kept up by the composition."""
 
@@ -44,12 +48,16 @@ class StatusBoard:
         """The queue, the running job with its time left."""
         return [self._with_eta(job) for job in queue.list_jobs(tx, every=every)]
 
-    def view(self, tx: Transaction) -> StatusView:
-        """The whole status."""
+    def page(self, tx: Transaction, *, every: bool, offset: int, limit: int) -> tuple[list[JobView], int]:
+        """A part of the queue, and how many jobs there are in all."""
+        jobs, num_jobs = queue.page(tx, every=every, offset=offset, limit=limit)
+        return [self._with_eta(job) for job in jobs], num_jobs
+
+    def view(self, tx: Transaction, *, looks_at_machine: bool = True) -> StatusView:
+        """The whole status. What it costs does not grow with the queue."""
         core, live = self._core, self._core.live
-        jobs, counts = queue.list_jobs(tx, every=False), queue.counts(tx)
-        active = next((self._with_eta(job) for job in jobs if job.state in ACTIVE_STATES), None)
-        waiting = [job for job in jobs if job.state in _CAN_TRAIN]
+        active, waiting, counts = self._active(tx), queue.waiting_totals(tx), queue.counts(tx)
+        undo, redo = queue.undo_titles(tx)
         lineage, base = lineages.current(tx), bases.current(tx)
         head = checkpoints.newest(tx, lineage.lineage_id) if lineage else None
         evaluation, last = history.last_evaluation(tx), history.last_step(tx)
@@ -68,7 +76,7 @@ class StatusBoard:
             checkpoint_step=head.global_step if head else 0,
             checkpoint_at=head.created_at if head else None,
             job=active,
-            num_waiting=len(waiting),
+            num_waiting=waiting.num_jobs,
             num_needs_you=sum(counts.get(state, 0) for state in _NEEDS_YOU),
             loss=last.loss if last else None,
             validation_loss=evaluation.validation_loss if evaluation else None,
@@ -78,24 +86,28 @@ class StatusBoard:
             eta_seconds=eta,
             queue_eta_seconds=self._queue_eta(eta, waiting, has_active=active is not None),
             checking=[live.checking] if live.checking else [],
+            check_progress={live.checking_job: live.check_share or 0.0} if live.checking_job is not None else {},
+            learning_rate=last.lr if last else None,
+            memory_bytes=self._trainer_memory(),
+            can_undo=undo,
+            can_redo=redo,
+            machine=self._meter.view() if looks_at_machine else None,
             error=live.error,
             safe_mode=core.options.safe_mode,
             updated_at=time.time(),
         )
-        activity = _activity(view, jobs)
-        troubled = queue.list_jobs(tx) if activity is Activity.NEEDS_YOU else []
+        activity = _activity(view, is_checking=JobState.CHECKING in counts)
+        troubled = queue.first_in(tx, _NEEDS_YOU) if activity is Activity.NEEDS_YOU else None
         sentence = self._sentence(view, activity, troubled)
         return msgspec.structs.replace(view, activity=activity, sentence=sentence)
 
     def queue_status(self, tx: Transaction) -> QueueStatus:
         """The queue in numbers."""
-        jobs = queue.list_jobs(tx, every=False)
-        waiting = [job for job in jobs if job.state is JobState.QUEUED]
-        active = next((self._with_eta(job) for job in jobs if job.state in ACTIVE_STATES), None)
+        active, waiting = self._active(tx), queue.waiting_totals(tx, checking=False)
         undo, redo = queue.undo_titles(tx)
         return QueueStatus(
             counts=queue.counts(tx),
-            waiting_steps=sum(max(0, job.total_steps - job.done_steps) for job in waiting),
+            waiting_steps=waiting.num_steps,
             eta_seconds=self._queue_eta(active.eta_seconds if active else None, waiting, has_active=active is not None),
             next_job=queue.next_runnable(tx),
             can_undo=undo,
@@ -107,10 +119,14 @@ class StatusBoard:
             return job
         return msgspec.structs.replace(job, eta_seconds=self._core.live.eta_seconds(job.total_steps - job.done_steps))
 
-    def _queue_eta(self, eta: float | None, waiting: list[JobView], *, has_active: bool) -> float | None:
+    def _active(self, tx: Transaction) -> JobView | None:
+        job = queue.active(tx)
+        return self._with_eta(job) if job is not None else None
+
+    def _queue_eta(self, eta: float | None, waiting: WaitingTotals, *, has_active: bool) -> float | None:
         """Honest only when every part is known."""
-        rest = self._core.live.eta_seconds(sum(max(0, job.total_steps - job.done_steps) for job in waiting))
-        is_known = rest is not None and all(job.total_steps for job in waiting) and (eta is not None or not has_active)
+        rest = self._core.live.eta_seconds(waiting.num_steps)
+        is_known = rest is not None and waiting.num_unknown == 0 and (eta is not None or not has_active)
         return (eta or 0.0) + rest if is_known and rest is not None else None
 
     def _service(self) -> ProcessView:
@@ -131,7 +147,13 @@ class StatusBoard:
             device=self._core.live.device,
         )
 
-    def _sentence(self, view: StatusView, activity: Activity, troubled: list[JobView]) -> str:
+    def _trainer_memory(self) -> int | None:
+        process, step = self.trainer, self._core.live.last_step
+        if process is None:
+            return None
+        return (step.memory_bytes if step else 0) or processes.memory_bytes(process.identity.pid) or None
+
+    def _sentence(self, view: StatusView, activity: Activity, troubled: JobView | None) -> str:
         live, job = self._core.live, view.job
         if view.safe_mode:
             return "Safe mode: the service ended several times while starting, so nothing is trained. See `logs`."
@@ -149,9 +171,8 @@ class StatusBoard:
             case Activity.CHECKING:
                 share = f", {live.check_share:.0%}" if live.check_share is not None else ""
                 return f"Checking {live.checking or 'files'}{share}."
-            case Activity.NEEDS_YOU:
-                first = next(job for job in troubled if job.state in _NEEDS_YOU)
-                return f"{first.file_name} needs you: {first.reason}"
+            case Activity.NEEDS_YOU if troubled is not None:
+                return f"{troubled.file_name} needs you: {troubled.reason}"
         if live.waiting_for:
             return live.waiting_for
         if view.num_waiting:
@@ -183,7 +204,7 @@ def _phase_words(phase: str) -> str:
     return {"loading": "Loading the model.", "measuring": "Measuring the best portion size."}.get(phase, "")
 
 
-def _activity(view: StatusView, jobs: list[JobView]) -> Activity:
+def _activity(view: StatusView, *, is_checking: bool) -> Activity:
     """The state pill."""
     job = view.job
     if view.stop_file or (view.run_state is RunState.STOPPED and job is None):
@@ -193,7 +214,7 @@ def _activity(view: StatusView, jobs: list[JobView]) -> Activity:
     if job is not None:
         recovering = job.state is JobState.STARTING and job.reason.startswith(RECOVERING)
         return Activity.RECOVERING if recovering else Activity.TRAINING
-    if view.checking or any(job.state is JobState.CHECKING for job in jobs):
+    if view.checking or is_checking:
         return Activity.CHECKING
     return Activity.NEEDS_YOU if view.num_needs_you else Activity.IDLE
 

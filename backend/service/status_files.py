@@ -1,6 +1,6 @@
 """`status/last.json` and `status/training_status.json`: replaced when something changed, at most once a second.
 
-The same beat tells listening clients the status.
+The same beat tells listening clients the status; when nobody listens nothing is told and the machine is not looked at.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -25,10 +26,19 @@ _BEAT_SECONDS = 1.0
 class StatusFiles:
     """Writes the files and publishes the gauge."""
 
-    def __init__(self, core: Core, board: StatusBoard, publish: Callable[[StatusChanged], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        board: StatusBoard,
+        publish: Callable[[StatusChanged], None],
+        *,
+        has_listeners: Callable[[], bool],
+    ) -> None:
         self._core = core
         self._board = board
         self._publish = publish
+        self._has_listeners = has_listeners
+        self._written: StatusView | None = None
         self._told: StatusView | None = None
         self._disk_failed = False
 
@@ -39,13 +49,17 @@ class StatusFiles:
             await asyncio.sleep(_BEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Once; nothing is written while nothing changed."""
-        view = await self._core.read(self._board.view)
-        if self._told is not None and _lasting(view) == _lasting(self._told):
-            return
-        self._told = view
-        self._publish(StatusChanged(at=view.updated_at, status=view))
-        await self._core.with_files(self._write, view)
+        """Once; nothing is told or written while nothing changed."""
+        is_heard = self._has_listeners()
+        view = await self._core.read(partial(self._board.view, looks_at_machine=is_heard))
+        told = _lasting(view)
+        if is_heard and told != self._told:
+            self._told = told
+            self._publish(StatusChanged(at=view.updated_at, status=view))
+        written = msgspec.structs.replace(told, machine=None)
+        if written != self._written:
+            self._written = written
+            await self._core.with_files(self._write, view)
 
     def _write(self, view: StatusView) -> None:
         workspace = self._core.workspace

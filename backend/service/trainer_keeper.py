@@ -216,6 +216,8 @@ class TrainerKeeper:
                     learning_rate=event.learning_rate,
                     grad_norm=event.grad_norm,
                     tokens_per_second=event.num_tokens / event.seconds if event.seconds else 0.0,
+                    num_tokens=event.num_tokens,
+                    memory_bytes=event.memory_bytes,
                 )
             )
 

@@ -7,6 +7,7 @@ with the work for one transaction; its encoded answer is remembered there under 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -41,8 +42,11 @@ class Verbs:
         self._desk = desk
         self._under_way: dict[str, asyncio.Future[bytes]] = {}
 
-    async def call(self, verb: Verb, args: Struct, *, key: str) -> bytes:
-        """One call; the same key again gets the same answer, also while the first is still under way."""
+    async def call(self, verb: Verb, args: Struct, *, key: str, is_minimal: bool = False) -> bytes:
+        """One call; the same key again gets the same answer, also while the first is still under way.
+
+        With `is_minimal` a change answers b"", and what only the answer would need is not gathered.
+        """
         if not verb.changes:
             read = READS[verb.name]
             return await self._desk.core.read(lambda tx: msgspec.json.encode(read(self._desk, tx, args)))
@@ -51,25 +55,28 @@ class Verbs:
         if known is not None:
             return known
         if key not in self._under_way:
-            change = asyncio.ensure_future(self._change(verb, args, key))
+            change = asyncio.ensure_future(self._change(verb, args, key, is_minimal=is_minimal))
             self._under_way[key] = change
             change.add_done_callback(lambda _done: self._under_way.pop(key, None))
         return await asyncio.shield(self._under_way[key])  # a client that hangs up does not undo it half-way
 
-    async def _change(self, verb: Verb, args: Struct, key: str) -> bytes:
+    async def _change(self, verb: Verb, args: Struct, key: str, *, is_minimal: bool) -> bytes:
+        desk = dataclasses.replace(self._desk, is_minimal=is_minimal)
+
         async def commit(work: Callable[[Transaction], Struct]) -> bytes:
             def once(tx: Transaction) -> bytes:
                 known = idempotency.recall(tx, key)
                 if known is not None:
                     return known
-                answer = msgspec.json.encode(work(tx))
+                result = work(tx)
+                answer = b"" if is_minimal else msgspec.json.encode(result)
                 idempotency.remember(tx, key, answer)
                 return answer
 
             return await self._desk.core.run(once)
 
         try:
-            answer = await CHANGES[verb.name](self._desk, args, commit)
+            answer = await CHANGES[verb.name](desk, args, commit)
         except OSError as problem:
             raise StorageError(f"{problem.strerror}: {problem.filename}.") from problem
         log.info("Did %s.", verb.name)

@@ -18,12 +18,16 @@ from backend.store.database import Transaction
 
 _Commit = Callable[[Callable[[Transaction], Struct]], Awaitable[bytes]]
 _Change = Callable[[Desk, Any, _Commit], Awaitable[bytes]]
+_NO_LIMIT = 2**62
 
 
 def list_jobs(desk: Desk, tx: Transaction, args: QueueListArgs) -> QueueResult:
-    jobs = desk.board.jobs(tx, every=args.every)
-    end = None if args.limit is None else args.offset + max(0, args.limit)
-    return QueueResult(jobs=jobs[args.offset : end], num_jobs=len(jobs))
+    if args.limit is None and not args.offset:
+        jobs = desk.board.jobs(tx, every=args.every)
+        return QueueResult(jobs=jobs, num_jobs=len(jobs))
+    limit = _NO_LIMIT if args.limit is None else max(0, args.limit)
+    jobs, num_jobs = desk.board.page(tx, every=args.every, offset=args.offset, limit=limit)
+    return QueueResult(jobs=jobs, num_jobs=num_jobs)
 
 
 def queue_status(desk: Desk, tx: Transaction, args: NoArgs) -> QueueStatus:
@@ -45,7 +49,7 @@ def _queue_change(work: Callable[[Transaction, Any], Any]) -> _Change:
     async def change(desk: Desk, args: Any, commit: _Commit) -> bytes:
         def do(tx: Transaction) -> QueueResult:
             work(tx, args)
-            jobs = desk.board.jobs(tx)
+            jobs = [] if desk.is_minimal else desk.board.jobs(tx)
             return QueueResult(jobs=jobs, num_jobs=len(jobs))
 
         return await commit(do)

@@ -140,6 +140,55 @@ def test_change_sent_twice_with_one_key_happens_once(api: RunningService) -> Non
     assert api.call("add", paths=[path])["jobs"][0]["job_id"] != first["jobs"][0]["job_id"]
 
 
+def test_change_answers_with_nothing_when_nothing_is_preferred(api: RunningService) -> None:
+    (job_id,) = api.add(api.file("quiet.jsonl"))
+    headers = with_token(api, Prefer="respond-async, return=minimal", **{"Idempotency-Key": uuid.uuid4().hex})
+    body = json.dumps({"job_ids": [job_id]}).encode()
+    assert api.request("POST", "/v1/queue/remove", body, headers) == (204, b"")
+    assert api.request("POST", "/v1/queue/remove", body, headers) == (204, b""), "the same call again"
+    assert job_id not in [job["job_id"] for job in api.call("queue.list")["jobs"]]
+    headers = with_token(api, Prefer="return=minimal", **{"Idempotency-Key": uuid.uuid4().hex})
+    status, answer = api.request("POST", "/v1/queue/remove", b'{"job_ids": [99999]}', headers)
+    assert (status, json.loads(answer)["code"]) == (404, "not_found"), "a refusal is told all the same"
+    api.call("queue.undo")
+    assert api.job(job_id)["file_name"] == "quiet.jsonl"
+
+
+def test_queue_is_listed_in_pages(api: RunningService) -> None:
+    api.add(*(api.file(f"page{number}.jsonl", rows=5) for number in range(5)))
+    whole = api.call("queue.list")
+    assert whole["num_jobs"] == len(whole["jobs"]) >= 5
+    pages = [api.call("queue.list", offset=offset, limit=2) for offset in range(0, whole["num_jobs"], 2)]
+    assert {page["num_jobs"] for page in pages} == {whole["num_jobs"]}
+    assert [job["job_id"] for page in pages for job in page["jobs"]] == [job["job_id"] for job in whole["jobs"]]
+    status, _ = api.request("GET", "/v1/queue/list?offset=-1", None, with_token(api))
+    assert status == 400
+
+
+def test_status_tells_machine_and_what_undo_would_do(api: RunningService) -> None:
+    (job_id,) = api.add(api.file("undone.jsonl"))
+    api.until_state(job_id, "queued")
+    api.call("queue.hold", job_ids=[job_id])
+    view = api.call("status")
+    assert view["can_undo"].startswith("hold")
+    machine = view["machine"]
+    assert 0 < machine["memory_used_bytes"] <= machine["memory_total_bytes"]
+    assert machine["disk_free_bytes"] > 0
+    assert 0 <= machine["cpu_percent"] <= 100
+    api.call("queue.undo")
+    assert api.call("status")["can_redo"].startswith("hold")
+
+
+def test_events_lists_what_happened_oldest_first(api: RunningService) -> None:
+    api.call("resume")
+    api.call("stop", now=True)
+    told = api.call("events")["events"]
+    assert [event["at"] for event in told] == sorted(event["at"] for event in told)
+    states = [event["run_state"] for event in told if event["kind"] == "run_state_changed"]
+    assert states[-2:] == ["running", "stopped"]
+    assert api.call("events", limit=1)["events"] == told[-1:]
+
+
 def test_changes_sent_at_the_same_time_with_one_key_happen_once(api: RunningService) -> None:
     path, key = api.file("crowd.jsonl", rows=5000), uuid.uuid4().hex
     answers: list[Any] = []

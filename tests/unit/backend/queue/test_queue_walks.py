@@ -123,6 +123,19 @@ class QueueWalk(RuleBasedStateMachine):
             assert sorted(waiting) == list(range(len(waiting)))
         for view in views:
             assert self.database.read(lambda tx, view=view: queue.get(tx, view.job_id)) == view
+            assert self.database.read(lambda tx, view=view: queue.state(tx, view.job_id)) == view.state
+        for every in (False, True):
+            listed = self.database.read(lambda tx, every=every: queue.list_jobs(tx, every=every))
+            for offset, limit in ((0, 99), (0, 2), (1, 3), (5, 2), (99, 9)):
+                page = self.database.read(
+                    lambda tx, every=every, at=offset, most=limit: queue.page(tx, every=every, offset=at, limit=most)
+                )
+                assert page == (listed[offset : offset + limit], len(listed))
+        waiting = [view for view in views if view.state in (JobState.QUEUED, JobState.CHECKING)]
+        totals = self.database.read(queue.waiting_totals)
+        assert totals.num_jobs == len(waiting)
+        assert totals.num_steps == sum(max(0, view.total_steps - view.done_steps) for view in waiting)
+        assert totals.num_unknown == sum(not view.total_steps for view in waiting)
 
 
 def test_queue_keeps_its_promises_on_random_walks() -> None:
