@@ -42,7 +42,9 @@ def strong(font: QFont) -> QFont:
 
 def figure(font: QFont) -> QFont:
     """The one large number of a card."""
-    return _sized(font, FIGURE_PX, QFont.Weight.DemiBold)
+    large = _sized(font, FIGURE_PX, QFont.Weight.DemiBold)
+    large.unsetFeature(QFont.Tag("tnum"))  # it stands alone: nothing to line up with
+    return large
 
 
 def monospaced() -> QFont:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
+from gui.theme.font import strong
 from gui.theme.palette import tokens_for
 from gui.theme.tokens import CARD_PADDING, CARD_RADIUS, GRID
 from gui.widgets.labels import ElidedLabel, Ink
@@ -49,6 +50,8 @@ class Card(QWidget):
         """The words at the right end; empty hides them."""
         self._aside.show_text(text)
         self._aside.set_ink(ink)
+        font = QApplication.font()
+        self._aside.setFont(font if ink == "text_muted" else strong(font))
         self._aside.setVisible(bool(text))
 
     def add_to_header(self, widget: QWidget) -> None:
