@@ -2,83 +2,113 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from backend.contract.results import HistoryResult
 from backend.contract.status import FileSpan, ResumeMark
 from backend.store import history
-from backend.store.database import Row, Transaction
+from backend.store.pyramid import NEWEST, WIDTHS, finite, grouped
+from backend.store.transaction import Transaction
 
-_STEP = "step, at, tokens, loss, lr, grad_norm, seconds, memory_bytes"
-_NEWEST = "SELECT max(attempt_seq), * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ? GROUP BY step"
+_STEPS = (
+    "SELECT step, at, tokens, {loss}, {loss}, {loss}, {lr}, {norm}, "
+    "CASE WHEN seconds > 0 THEN tokens / seconds END, memory_bytes FROM ({newest}) ORDER BY step"
+).format(loss=finite("loss"), lr=finite("lr"), norm=finite("grad_norm"), newest=NEWEST)
+_POINTS = (
+    "SELECT last_step, at, tokens, CASE WHEN num_losses > 0 THEN loss_sum / num_losses END, loss_min, loss_max, lr, "
+    "CASE WHEN num_grad_norms > 0 THEN grad_norm_sum / num_grad_norms END, "
+    "CASE WHEN seconds > 0 THEN tokens / seconds END, memory_bytes FROM ({points}) ORDER BY block"
+)
 
 
 def points(tx: Transaction, start: int, end: int | None, buckets: int, *, branch: int | None = None) -> HistoryResult:
-    """The steps `start` to `end`, both included, in at most `buckets` points."""
+    """The steps `start` to `end`, both included, in at most `buckets` points.
+
+    Points stand for 1, 2, 4 .. steps and begin at multiples of that, so that they stay what they are while the range
+    moves; the first and the last may reach out of the range a little.
+    """
     number = history.branch_number(tx, branch)
-    first, last = tx.one("SELECT min(step), max(step) FROM metrics WHERE branch = ?", (number,)) or (None, None)
-    if first is None or last is None:
+    first, last = _ends(tx, number)
+    if last is None or first is None:
         return HistoryResult()
     start, end = max(start, first), last if end is None else min(end, last)
+    if end < start:
+        return HistoryResult(first_step=first, last_step=last)
     width = 1
     while end // width - start // width + 1 > buckets:
         width *= 2
-    before = tx.one(f"SELECT coalesce(sum(tokens), 0) FROM ({_NEWEST})", (number, 0, start - 1)) or (0,)
-    rows = tx.execute(f"SELECT {_STEP} FROM ({_NEWEST}) ORDER BY step", (number, start, end))
-    return _together(rows, width, first, last, int(before[0]))
+    start, end = start // width * width, end // width * width + width - 1
+    bounds = {"branch": number, "width": width, "first": start, "last": end}
+    rows = tx.execute(_sql(width), bounds)
+    step, at, tokens, *others = zip(*rows, strict=True) if rows else ((),) * 10
+    loss, loss_min, loss_max, learning_rate, grad_norm, tokens_per_second, memory_bytes = map(list, others)
+    return HistoryResult(
+        first_step=first,
+        last_step=last,
+        steps_per_point=width,
+        step=list(step),
+        at=list(at),
+        tokens=list(accumulate(tokens, initial=_tokens_before(tx, number, start)))[1:],
+        loss=loss,
+        loss_min=loss_min,
+        loss_max=loss_max,
+        learning_rate=learning_rate,
+        grad_norm=grad_norm,
+        tokens_per_second=tokens_per_second,
+        memory_bytes=memory_bytes,
+    )
 
 
-def _together(rows: Sequence[Row], width: int, first: int, last: int, tokens: int) -> HistoryResult:
-    result = HistoryResult(first_step=first, last_step=last, steps_per_point=width)
-    for _, group in groupby(rows, key=lambda row: row[0] // width):
-        steps = list(group)
-        losses = _finite(row[3] for row in steps)
-        seconds = sum(row[6] for row in steps)
-        in_point = sum(row[2] for row in steps)
-        tokens += in_point
-        result.step.append(steps[-1][0])
-        result.at.append(steps[-1][1])
-        result.tokens.append(tokens)
-        result.loss.append(_mean(losses))
-        result.loss_min.append(min(losses, default=None))
-        result.loss_max.append(max(losses, default=None))
-        result.learning_rate.append(next(iter(_finite([steps[-1][4]])), None))
-        result.grad_norm.append(_mean(_finite(row[5] for row in steps)))
-        result.tokens_per_second.append(in_point / seconds if seconds > 0 else None)
-        result.memory_bytes.append(max(row[7] for row in steps))
-    return result
+def _sql(width: int) -> str:
+    """From the coarsest blocks that fit into points of `width` steps."""
+    if width == 1:
+        return _STEPS
+    return _POINTS.format(points=grouped(max((known for known in WIDTHS if known <= width), default=1)))
 
 
-def _finite(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None and math.isfinite(value)]
+def _ends(tx: Transaction, branch: int) -> tuple[int | None, int | None]:
+    row = tx.one(  # two questions: each is answered from one end of the index
+        "SELECT (SELECT min(step) FROM metrics WHERE branch = :branch), "
+        "(SELECT max(step) FROM metrics WHERE branch = :branch)",
+        {"branch": branch},
+    )
+    return (row[0], row[1]) if row else (None, None)
 
 
-def _mean(values: list[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+def _tokens_before(tx: Transaction, branch: int, step: int) -> int:
+    """Tokens of all steps before this one: whole blocks first, the largest that fit."""
+    total, done = 0, 0
+    for width in reversed(WIDTHS):
+        row = tx.one(
+            "SELECT coalesce(sum(tokens), 0) FROM curve WHERE branch = ? AND width = ? AND block >= ? AND block < ?",
+            (branch, width, done // width, step // width),
+        )
+        total, done = total + (row[0] if row else 0), step // width * width
+    bounds = {"branch": branch, "first": done, "last": step - 1}
+    row = tx.one(f"SELECT coalesce(sum(tokens), 0) FROM ({NEWEST})", bounds)
+    return int(total + (row[0] if row else 0))
 
 
 def files(tx: Transaction, branch: int | None = None) -> list[FileSpan]:
     """Which file took which steps, in order."""
     rows = tx.execute(
-        f"SELECT m.step, m.job_id, coalesce(j.file_name, '') FROM ({_NEWEST}) m LEFT JOIN jobs j "
-        "ON j.job_id = m.job_id ORDER BY m.step",
-        (history.branch_number(tx, branch), 0, 2**62),
+        "SELECT s.job_id, coalesce(j.file_name, ''), s.first_step, s.last_step FROM job_spans s "
+        "LEFT JOIN jobs j ON j.job_id = s.job_id WHERE s.branch = ? ORDER BY s.first_step",
+        (history.branch_number(tx, branch),),
     )
-    spans = []
-    for (job_id, name), group in groupby(rows, key=lambda row: (row[1], row[2])):
-        steps = [row[0] for row in group]
-        spans.append(FileSpan(job_id=job_id, file_name=name, first_step=steps[0], last_step=steps[-1]))
+    spans: list[FileSpan] = []
+    for job_id, name, first, last in rows:
+        if spans and spans[-1].job_id == job_id:  # what lay between was trained again
+            first = spans.pop().first_step
+        spans.append(FileSpan(job_id=job_id, file_name=name, first_step=first, last_step=last))
     return spans
 
 
 def resumes(tx: Transaction, branch: int | None = None) -> list[ResumeMark]:
     """Where training went on in a new process after one ended unexpectedly."""
     rows = tx.execute(
-        "SELECT m.attempt_seq, min(m.step), max(m.step), min(m.at) FROM metrics m WHERE m.branch = ? "
-        "GROUP BY m.attempt_seq ORDER BY m.attempt_seq",
+        "SELECT attempt_seq, first_step, last_step, first_at FROM attempt_spans WHERE branch = ? ORDER BY attempt_seq",
         (history.branch_number(tx, branch),),
     )
     marks = []
@@ -87,7 +117,8 @@ def resumes(tx: Transaction, branch: int | None = None) -> list[ResumeMark]:
         reached = max(reached, before[2])
         reason = _unexpected_end(tx, before[0], now[0])
         if reason:
-            marks.append(ResumeMark(step=now[1], at=now[3], reason=reason, num_replayed=max(0, reached - now[1] + 1)))
+            replayed = max(0, reached - now[1] + 1)
+            marks.append(ResumeMark(step=now[1], at=now[3], reason=reason, num_replayed=replayed))
     return marks
 
 

@@ -22,7 +22,7 @@ import msgspec
 from backend.contract.errors import DamagedError, StorageError
 from backend.contract.events import AnyServiceEvent, Notice, ServiceEvent
 from backend.store import connection as opening
-from backend.store import durable, migrations, repair
+from backend.store import durable, migrations, pyramid, repair
 from backend.store.journal import Journal, decode
 from backend.store.repair import Rebuilt
 from backend.store.transaction import Row, Transaction
@@ -89,6 +89,7 @@ class Database:
             if rebuilt is not None and rebuilt.last_line is not None:
                 line = msgspec.json.encode(rebuilt.last_line)
                 _write_lines(connection, [line], rebuilt.last_line.seq)
+            pyramid.fill_missing(connection)
             database = cls(path, connection, journal)
             database._bring_journal_up_to_date()
             database._begin_life()

@@ -10,14 +10,10 @@ import hashlib
 import struct
 from typing import Any
 
-from msgspec import Struct
-
 from backend.contract.spool import Evaluated, Sampled, Step
 from backend.contract.status import EvaluationRow, MetricRow, SampleRow
-from backend.store.database import Transaction
-
-COLUMNS = ("loss", "lr", "grad_norm", "seconds", "tokens", "memory_bytes")
-"""What `buckets` can draw."""
+from backend.store import pyramid
+from backend.store.transaction import Transaction
 
 _METRIC = (
     "m.step, m.loss, m.loss_hex, coalesce(j.file_name, ''), m.lr, m.tokens, m.grad_norm, m.seconds, m.attempt_seq, "
@@ -28,17 +24,6 @@ _EVALUATION = "step, job_id, validation_id, validation_loss, train_loss, gap, he
 _NEWEST = "SELECT max(attempt_seq), * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ? GROUP BY step"
 _EVERY = "SELECT attempt_seq, * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ?"
 _LAST_STEP = 2**62
-
-
-class Bucket(Struct, frozen=True, kw_only=True):
-    """Steps drawn together for a chart."""
-
-    first_step: int
-    last_step: int
-    num_steps: int
-    min: float
-    max: float
-    mean: float
 
 
 def rows_sha256(rows: list[int]) -> str:
@@ -66,7 +51,10 @@ def add_step(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> bool
         "memory_bytes": step.memory_bytes,
         "at": step.at,
     }
-    return _insert(tx, "metrics", row)
+    is_new = _insert(tx, "metrics", row)
+    if is_new:
+        pyramid.note_step(tx, branch, attempt_seq, step)
+    return is_new
 
 
 def replay_differs(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> str | None:
@@ -109,24 +97,6 @@ def last_step(tx: Transaction, branch: int | None = None) -> MetricRow | None:
         (branch_number(tx, branch),),
     )
     return _metric(row) if row else None
-
-
-def buckets(
-    tx: Transaction, from_: int, to: int, buckets: int, *, column: str = "loss", branch: int | None = None
-) -> list[Bucket]:
-    """Min, max and mean of one of COLUMNS, in at most `buckets` equal parts of the steps `from_` to `to`."""
-    if column not in COLUMNS:
-        raise ValueError(f"no column {column!r} to draw")
-    width = max(1, -(-(to - from_ + 1) // max(1, buckets)))
-    rows = tx.execute(
-        f"SELECT min(step), max(step), count({column}), min({column}), max({column}), avg({column}) "
-        f"FROM ({_NEWEST}) WHERE {column} IS NOT NULL GROUP BY (step - ?) / ? ORDER BY 1",
-        (branch_number(tx, branch), from_, to, from_, width),
-    )
-    return [
-        Bucket(first_step=first, last_step=last, num_steps=count, min=low, max=high, mean=mean)
-        for first, last, count, low, high, mean in rows
-    ]
 
 
 def add_evaluation(tx: Transaction, branch: int, attempt_seq: int, evaluated: Evaluated) -> bool:

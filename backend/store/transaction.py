@@ -34,11 +34,11 @@ class Transaction:
         self._images: list[RowImage] = []
         self._events: list[ServiceEvent] = []
 
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Run one statement; all rows it gives."""
         return list(self._connection.execute(sql, params))
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+    def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
         """The first row, or None."""
         for row in self._connection.execute(sql, params):
             return tuple(row)

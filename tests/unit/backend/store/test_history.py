@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
-
 from backend.contract.models import BaseModelView
 from backend.contract.settings import TrainingSettings
 from backend.contract.spool import Evaluated, Sample, Sampled, Step
@@ -125,22 +123,6 @@ def test_branch_is_the_current_lineages_when_none_is_named(database: Database) -
     assert database.read(lambda tx: history.metrics(tx)) == []
     database.run(lambda tx: history.add_step(tx, second, 2, step(1, loss=3.0)))
     assert [row.loss for row in database.read(lambda tx: history.metrics(tx))] == [3.0]
-
-
-def test_buckets_draw_steps_together(database: Database) -> None:
-    add_steps(database, 1, *(step(number, loss=float(number)) for number in range(1, 11)))
-    add_steps(database, 2, step(10, loss=100.0))
-    found = database.read(lambda tx: history.buckets(tx, 1, 10, 3, branch=1))
-    assert [(b.first_step, b.last_step, b.num_steps, b.min, b.max, b.mean) for b in found] == [
-        (1, 4, 4, 1.0, 4.0, 2.5),
-        (5, 8, 4, 5.0, 8.0, 6.5),
-        (9, 10, 2, 9.0, 100.0, 54.5),
-    ]
-    assert len(database.read(lambda tx: history.buckets(tx, 1, 10, 100, branch=1))) == 10
-    (tokens,) = database.read(lambda tx: history.buckets(tx, 1, 10, 1, column="tokens", branch=1))
-    assert tokens.max == 100
-    with pytest.raises(ValueError, match="no column"):
-        database.read(lambda tx: history.buckets(tx, 1, 10, 3, column="loss; DROP TABLE jobs"))
 
 
 def test_evaluations_are_kept_once_and_the_last_is_known(database: Database) -> None:
