@@ -345,12 +345,10 @@ class QueueModel(RowListModel):
         flags = _Flag.ItemIsEnabled | _Flag.ItemIsSelectable | _Flag.ItemNeverHasChildren
         return flags | _Flag.ItemIsDragEnabled if job.state in WAITING_STATES else flags
 
-    def supportedDropActions(self) -> Qt.DropAction:  # noqa: N802 - Qt's name
+    def supportedDropActions(self) -> Qt.DropAction:
         return Qt.DropAction.MoveAction
 
-    def moveRows(  # noqa: N802 - Qt's name
-        self, source: AnyIndex, first: int, count: int, target: AnyIndex, before: int
-    ) -> bool:
+    def moveRows(self, source: AnyIndex, first: int, count: int, target: AnyIndex, before: int) -> bool:
         """What a view calls for each row that was dropped. Where a row cannot go, it stays."""
         moving = self._rows[first : first + count] if first >= 0 else []
         jobs = [self._order.jobs.get(number) for number in moving]

@@ -73,5 +73,5 @@ class RowListModel(QAbstractListModel):
         self._rows = rows
         self._row_of = None
 
-    def rowCount(self, parent: AnyIndex = _NOWHERE) -> int:  # noqa: N802 - Qt's name
+    def rowCount(self, parent: AnyIndex = _NOWHERE) -> int:
         return 0 if parent.isValid() else len(self._rows)
