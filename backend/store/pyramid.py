@@ -151,12 +151,13 @@ def _fill(connection: apsw.Connection, branch: int) -> None:
         "SELECT branch, attempt_seq, min(step), max(step), min(at) FROM metrics WHERE branch = ? GROUP BY attempt_seq",
         (branch,),
     )
-    # A span begins where the job is another one than that of the step before; ends before the next one begins.
+    # A span begins where the job is another one than that of the step before, and ends before the next one begins.
     connection.execute(
         "INSERT INTO job_spans (branch, first_step, last_step, job_id) "
-        "WITH steps AS (SELECT step, job_id, lag(job_id) OVER (ORDER BY step) AS job_before FROM "
-        f"({NEWEST})), begins AS (SELECT step, job_id, lead(step) OVER (ORDER BY step) AS next_begin "
-        "FROM steps WHERE job_id IS NOT job_before) SELECT :branch, step, coalesce(next_begin - 1, "
+        "WITH steps AS (SELECT step, job_id, lag(job_id) OVER (ORDER BY step) AS job_before, "
+        f"lag(step) OVER (ORDER BY step) AS step_before FROM ({NEWEST})), "
+        "begins AS (SELECT step, job_id, lead(step_before) OVER (ORDER BY step) AS last_step "
+        "FROM steps WHERE job_id IS NOT job_before) SELECT :branch, step, coalesce(last_step, "
         "(SELECT max(step) FROM metrics WHERE branch = :branch)), job_id FROM begins",
         every,
     )
