@@ -1,0 +1,131 @@
+"""From values to pixels: where a curve runs in the view, and the shapes that are filled or stroked for it.
+
+A wide antialiased stroke of a noisy line costs the raster painter a second; the same line as one filled ribbon costs
+a millisecond. So the smooth line is a polygon made here, and only hair lines are stroked.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from pyqtgraph import functions
+from PySide6.QtGui import QPolygonF
+
+from gui.widgets.chart_levels import Columns, Floats, runs
+
+_OUTSIDE = 4000.0
+"""Pixels beyond the view at which coordinates are cut: the painter's arithmetic stays exact."""
+_BESIDE = 100.0
+
+
+class Mapping(NamedTuple):
+    """The view: its ranges (y in log10 when `is_log`) and its size in pixels."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+    width: float
+    height: float
+    is_log: bool
+
+    def xs(self, x: Floats) -> Floats:
+        """Pixels from the left."""
+        return (x - self.x0) * (self.width / (self.x1 - self.x0))
+
+    def ys(self, y: Floats) -> Floats:
+        """Pixels from the top; NaN where a logarithm has no value."""
+        values = np.log10(np.where(y > 0.0, y, np.nan)) if self.is_log else y
+        pixels = (self.y1 - values) * (self.height / (self.y1 - self.y0))
+        return np.clip(pixels, -_OUTSIDE, self.height + _OUTSIDE)
+
+    def x_at(self, pixel: float) -> float:
+        """The x under a pixel."""
+        return self.x0 + pixel * (self.x1 - self.x0) / max(self.width, 1.0)
+
+    def y_at(self, pixel: float) -> float:
+        """The y (log10 when `is_log`) under a pixel."""
+        return self.y1 - pixel * (self.y1 - self.y0) / max(self.height, 1.0)
+
+    def x_of(self, x: float) -> float:
+        """Pixels from the left of one value."""
+        return (x - self.x0) * self.width / (self.x1 - self.x0)
+
+    def y_of(self, y: float) -> float:
+        """Pixels from the top of one value; NaN where a logarithm has no value."""
+        return float(self.ys(np.array([y]))[0])
+
+
+def hair_lines(columns: Columns, mapping: Mapping) -> list[QPolygonF]:
+    """Noisy data: through the values, or up and down between lowest and highest where a group holds several."""
+    if columns.is_exact:
+        x, y = _pixels(columns.x, columns.mean, mapping)
+    else:
+        x, lo = _pixels(columns.x, columns.lo, mapping)
+        _, hi = _pixels(columns.x, columns.hi, mapping)
+        lo = np.where(np.isnan(lo) & ~np.isnan(hi), mapping.height + _OUTSIDE, lo)  # a logarithm of zero or less
+        up_first = np.arange(len(x)) % 2 == 0
+        y = np.column_stack((np.where(up_first, lo, hi), np.where(up_first, hi, lo))).ravel()
+        x = np.repeat(x, 2)
+    return [polygon(x[run], y[run]) for run in runs(y)]
+
+
+def ribbons(columns: Columns, mapping: Mapping, width: float) -> list[QPolygonF]:
+    """A line `width` pixels wide as shapes to fill; a lone point becomes a short dash."""
+    x, y = _pixels(columns.x, columns.mean, mapping)
+    return [_ribbon(x[run], y[run], width / 2) for run in runs(y)]
+
+
+def _pixels(x: Floats, y: Floats, mapping: Mapping) -> tuple[Floats, Floats]:
+    """Positions in the view. A neighbour far outside is moved along its line to just beside the view."""
+    px, py = mapping.xs(x), mapping.ys(y)
+    if len(px) < 2:
+        return px, py
+    for outer, inner, edge in ((0, 1, -_BESIDE), (-1, -2, mapping.width + _BESIDE)):
+        is_far = px[outer] < edge if outer == 0 else px[outer] > edge
+        if is_far and px[inner] != px[outer]:
+            share = (edge - px[inner]) / (px[outer] - px[inner])
+            if 0.0 < share < 1.0:
+                py[outer] = py[inner] + share * (py[outer] - py[inner])
+                px[outer] = edge
+    return np.clip(px, -_OUTSIDE, mapping.width + _OUTSIDE), py
+
+
+def _ribbon(x: Floats, y: Floats, half: float) -> QPolygonF:
+    if len(x) == 1:
+        x, y = np.array([x[0] - half, x[0] + half]), np.repeat(y, 2)
+    dx, dy = np.diff(x), np.diff(y)
+    length = np.hypot(dx, dy)
+    known = length > 1e-9
+    nx = np.divide(-dy, length, out=np.zeros_like(dy), where=known)
+    ny = np.divide(dx, length, out=np.ones_like(dx), where=known)
+    # At a joint both sides are moved along the middle of the two normals, further the sharper it is, up to twice.
+    mx = np.concatenate((nx[:1], nx[:-1] + nx[1:], nx[-1:]))
+    my = np.concatenate((ny[:1], ny[:-1] + ny[1:], ny[-1:]))
+    size = np.hypot(mx, my)
+    size[0] = size[-1] = 1.0
+    reach = np.ones(len(x))
+    reach[1:-1] = np.minimum(2.0 / np.maximum(size[1:-1], 1.0), 2.0)
+    size = np.maximum(size, 1e-9)
+    ox, oy = mx / size * reach * half, my / size * reach * half
+    return polygon(np.concatenate((x + ox, (x - ox)[::-1])), np.concatenate((y + oy, (y - oy)[::-1])))
+
+
+def polygon(x: Floats, y: Floats) -> QPolygonF:
+    """Points as Qt takes them, without a Python object for each."""
+    points: QPolygonF = functions.arrayToQPolygonF(x, y)
+    return points
+
+
+def thinned(columns: Columns, mapping: Mapping, distance: float) -> tuple[Floats, Floats]:
+    """Pixel positions of finite means at least about `distance` apart: groups that lie closer become their mean."""
+    x, y = _pixels(columns.x, columns.mean, mapping)
+    finite = np.isfinite(y)
+    x, y = x[finite], y[finite]
+    if len(x) < 2 or float(np.diff(x).min()) >= distance:
+        return x, y
+    cells = np.floor(columns.x[finite] / (distance * (mapping.x1 - mapping.x0) / mapping.width))
+    starts = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1])))
+    counts = np.diff(np.append(starts, len(x)))
+    return np.add.reduceat(x, starts) / counts, np.add.reduceat(y, starts) / counts

@@ -1,0 +1,317 @@
+"""What is painted inside the axes: bands, grid, curves and marks below, the crosshair with its card above.
+
+Both layers are children of the view box and paint in its pixels. The curves' shapes are kept until the view or the
+data change, so that moving the mouse costs a few clipped fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from gui.theme.tokens import BODY_PX, LIGHT, SMALL_PX, Tokens
+from gui.widgets import chart_geometry as geometry
+from gui.widgets.chart_geometry import Mapping
+from gui.widgets.chart_levels import Floats, Series
+
+SMOOTH_WIDTH = 2.0
+_DOT_RADIUS = 3.2
+_LEAST_DOT_DISTANCE = 11.0
+_BAND_LABEL_HEIGHT = 24.0
+_CHIP_HEIGHT = 20.0
+_MOST_CHIP_ROWS = 3
+_LEAST_BAND_LABEL = 36.0
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of x with a name."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place on the x axis with a few words."""
+
+    x: float
+    label: str
+
+
+@dataclass
+class Picture:
+    """All that the chart shows, apart from where it looks."""
+
+    raw: Series = field(default_factory=Series)
+    smooth: Series = field(default_factory=Series)
+    validation: Series = field(default_factory=Series)
+    gaps: Floats = field(default_factory=lambda: np.empty(0))
+    """Of each validation point, where it was measured."""
+    bands: list[Band] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    shows_train: bool = True
+    shows_validation: bool = True
+    empty_text: str = ""
+    tokens: Tokens = LIGHT
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to draw."""
+        return not len(self.raw) and not len(self.validation)
+
+
+@dataclass(frozen=True)
+class HoverCard:
+    """What the crosshair tells: a place, lines of text and dots, each with the name of its colour token."""
+
+    x: float
+    lines: tuple[tuple[str, str], ...]
+    dots: tuple[tuple[float, float, str], ...] = ()
+
+
+def small_font(*, is_bold: bool = False, pixels: int = SMALL_PX) -> QFont:
+    """The second size, with figures of one width."""
+    font = QFont()
+    font.setPixelSize(pixels)
+    font.setBold(is_bold)
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+class _Layer(QGraphicsItem):
+    """Covers the view box and asks it where it looks."""
+
+    def __init__(self, parent: QGraphicsItem, picture: Picture, mapping: Callable[[], Mapping]) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self._mapping = mapping
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+
+    def boundingRect(self) -> QRectF:
+        parent = self.parentItem()
+        return parent.boundingRect() if parent is not None else QRectF()
+
+
+class CurveLayer(_Layer):
+    """Bands, grid, curves and marks."""
+
+    def __init__(
+        self,
+        parent: QGraphicsItem,
+        picture: Picture,
+        mapping: Callable[[], Mapping],
+        *,
+        grid: Callable[[], list[float]],
+    ) -> None:
+        super().__init__(parent, picture, mapping)
+        self._grid = grid
+        self._key: Mapping | None = None
+        self._raw: list[QPolygonF] = []
+        self._smooth: list[QPolygonF] = []
+        self._validation: list[QPolygonF] = []
+        self._dots: list[QPointF] = []
+
+    def invalidate(self) -> None:
+        """Data or looks changed."""
+        self._key = None
+        self.update()
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        mapping = self._mapping()
+        if mapping.width < 1 or mapping.height < 1:
+            return
+        if mapping != self._key:
+            self._shape(mapping)
+            self._key = mapping
+        painter.save()
+        painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+        if self._picture.is_empty:
+            self._paint_empty(painter)
+        else:
+            self._paint_bands(painter, mapping)
+            self._paint_grid(painter, mapping)
+            self._paint_train(painter, mapping)
+            self._paint_validation(painter)
+            self._paint_marks(painter, mapping)
+        painter.restore()
+
+    def _shape(self, mapping: Mapping) -> None:
+        picture, num_columns = self._picture, max(int(mapping.width), 1)
+        self._raw, self._smooth, self._validation, self._dots = [], [], [], []
+        if picture.shows_train:
+            raw = picture.raw.columns(mapping.x0, mapping.x1, num_columns)
+            self._raw = geometry.hair_lines(raw, mapping)
+            smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
+            self._smooth = geometry.ribbons(smooth, mapping, SMOOTH_WIDTH)
+        if picture.shows_validation:
+            columns = picture.validation.columns(mapping.x0, mapping.x1, num_columns)
+            x, y = geometry.thinned(columns, mapping, 6.0)
+            self._validation = [geometry.polygon(x, y)] if len(x) > 1 else []
+            if len(x) == 1 or (len(x) and (x[-1] - x[0]) / (len(x) - 1) >= _LEAST_DOT_DISTANCE):
+                self._dots = [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]
+
+    def _paint_empty(self, painter: QPainter) -> None:
+        painter.setFont(small_font(pixels=BODY_PX))
+        painter.setPen(QColor(self._picture.tokens.text_muted))
+        painter.drawText(
+            self.boundingRect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._picture.empty_text
+        )
+
+    def _paint_bands(self, painter: QPainter, mapping: Mapping) -> None:
+        tokens = self._picture.tokens
+        colors = QColor(tokens.band_a), QColor(tokens.band_b)
+        font = small_font()
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
+        painter.setPen(QColor(tokens.text_muted))
+        for number, band in enumerate(self._picture.bands):
+            left, right = max(mapping.x_of(band.start), 0.0), min(mapping.x_of(band.end), mapping.width)
+            if right - left < 1.0:
+                continue
+            painter.fillRect(QRectF(left, 0.0, right - left, mapping.height), colors[number % 2])
+            if right - left >= _LEAST_BAND_LABEL:
+                room = QRectF(left + 8, 0.0, right - left - 14, _BAND_LABEL_HEIGHT)
+                label = metrics.elidedText(band.label, Qt.TextElideMode.ElideMiddle, room.width())
+                painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, label)
+
+    def _paint_grid(self, painter: QPainter, mapping: Mapping) -> None:
+        color = QColor(self._picture.tokens.grid)
+        for value in self._grid():
+            at = round((mapping.y1 - value) * mapping.height / (mapping.y1 - mapping.y0))
+            painter.fillRect(QRectF(0.0, at, mapping.width, 1.0), color)
+
+    def _paint_train(self, painter: QPainter, mapping: Mapping) -> None:
+        tokens = self._picture.tokens
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(tokens.train_raw if self._smooth else tokens.accent), 1.0))
+        for line in self._raw:
+            painter.drawPolyline(line)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(tokens.accent))
+        for shape in self._smooth:
+            painter.drawPolygon(shape, Qt.FillRule.WindingFill)
+        newest = self._picture.smooth.latest() if self._picture.shows_train else None
+        if newest is not None:
+            x, y = float(self._picture.smooth.x[newest]), float(self._picture.smooth.mean[newest])
+            _dot(painter, QPointF(mapping.x_of(x), mapping.y_of(y)), tokens.accent, tokens.panel)
+
+    def _paint_validation(self, painter: QPainter) -> None:
+        color = QColor(self._picture.tokens.validation)
+        pen = QPen(color, 1.6)
+        pen.setDashPattern([3.2, 2.4])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(pen)
+        for line in self._validation:
+            painter.drawPolyline(line)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(color)
+        for point in self._dots:
+            painter.drawEllipse(point, _DOT_RADIUS, _DOT_RADIUS)
+
+    def _paint_marks(self, painter: QPainter, mapping: Mapping) -> None:
+        tokens = self._picture.tokens
+        visible = [mark for mark in self._picture.marks if mapping.x0 <= mark.x <= mapping.x1]
+        if not visible:
+            return
+        pen = QPen(QColor(tokens.validation), 1.2)
+        pen.setDashPattern([1.6, 2.4])
+        painter.setPen(pen)
+        places = [round(mapping.x_of(mark.x)) + 0.5 for mark in visible]
+        for at in sorted(set(places)):
+            painter.drawLine(QPointF(at, _BAND_LABEL_HEIGHT + 4), QPointF(at, mapping.height))
+        painter.setFont(small_font())
+        row_ends = [-1e9] * _MOST_CHIP_ROWS
+        for mark, at in zip(visible, places, strict=True):
+            self._paint_chip(painter, mark.label, at, row_ends, mapping.width)
+
+    def _paint_chip(self, painter: QPainter, label: str, at: float, row_ends: list[float], room: float) -> None:
+        """In the first row where it stands beside the one before; where all are taken the line alone must do."""
+        tokens = self._picture.tokens
+        metrics = QFontMetricsF(painter.font())
+        text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, max(min(room - 24, 360.0), 20.0))
+        width = metrics.horizontalAdvance(text) + 16
+        left = min(max(at - width / 2, 4.0), max(room - width - 4, 4.0))
+        row = next((number for number, end in enumerate(row_ends) if left > end + 6), None)
+        if row is None or not label:
+            return
+        row_ends[row] = left + width
+        chip = QRectF(left, _BAND_LABEL_HEIGHT + 4 + row * (_CHIP_HEIGHT + 4), width, _CHIP_HEIGHT)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(tokens.warning_soft))
+        painter.drawRoundedRect(chip, 4, 4)
+        painter.setPen(QColor(tokens.warning))
+        painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class HoverLayer(_Layer):
+    """The crosshair, its dots and its card. Only what they covered and cover is painted anew."""
+
+    def __init__(self, parent: QGraphicsItem, picture: Picture, mapping: Callable[[], Mapping]) -> None:
+        super().__init__(parent, picture, mapping)
+        self.card: HoverCard | None = None
+        self._covered: list[QRectF] = []
+
+    def show_card(self, card: HoverCard | None) -> None:
+        """Move the crosshair, or take it away."""
+        for rect in self._covered:
+            self.update(rect)
+        self.card = card
+        self._covered = self._rects(card) if card is not None else []
+        for rect in self._covered:
+            self.update(rect)
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        card, mapping, tokens = self.card, self._mapping(), self._picture.tokens
+        if card is None or mapping.width < 1 or not mapping.x0 <= card.x <= mapping.x1:
+            return
+        painter.save()
+        painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+        at = round(mapping.x_of(card.x))
+        painter.fillRect(QRectF(at, 0.0, 1.0, mapping.height), QColor(tokens.crosshair))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for x, y, color in card.dots:
+            _dot(painter, QPointF(mapping.x_of(x), mapping.y_of(y)), getattr(tokens, color), tokens.panel)
+        self._paint_card(painter, card, self._card_rect(card, mapping))
+        painter.restore()
+
+    def _paint_card(self, painter: QPainter, card: HoverCard, rect: QRectF) -> None:
+        tokens = self._picture.tokens
+        painter.setPen(QPen(QColor(tokens.border), 1.0))
+        painter.setBrush(QColor(tokens.tooltip))
+        painter.drawRoundedRect(rect, 6, 6)
+        painter.setFont(small_font())
+        line_height = QFontMetricsF(painter.font()).height() + 3
+        top = rect.top() + 7
+        for text, color in card.lines:
+            painter.setPen(QColor(getattr(tokens, color)))
+            painter.drawText(QRectF(rect.left() + 10, top, rect.width(), line_height), Qt.AlignmentFlag.AlignLeft, text)
+            top += line_height
+
+    def _card_rect(self, card: HoverCard, mapping: Mapping) -> QRectF:
+        metrics = QFontMetricsF(small_font())
+        width = max((metrics.horizontalAdvance(text) for text, _ in card.lines), default=0.0) + 22
+        height = (metrics.height() + 3) * len(card.lines) + 13
+        at = mapping.x_of(card.x)
+        left = at + 12 if at + 12 + width <= mapping.width - 4 else at - 12 - width
+        return QRectF(round(max(left, 4.0)) + 0.5, _BAND_LABEL_HEIGHT + 32.5, width, height)
+
+    def _rects(self, card: HoverCard) -> list[QRectF]:
+        mapping = self._mapping()
+        at = mapping.x_of(card.x)
+        column = QRectF(at - 8, 0.0, 16.0, mapping.height)  # the line and the dots on it
+        return [column, self._card_rect(card, mapping).adjusted(-2, -2, 2, 2)]
+
+
+def _dot(painter: QPainter, center: QPointF, color: str, around: str) -> None:
+    if center.y() != center.y():  # no place on a logarithmic axis
+        return
+    painter.setPen(QPen(QColor(around), 1.5))
+    painter.setBrush(QColor(color))
+    painter.drawEllipse(center, _DOT_RADIUS + 0.8, _DOT_RADIUS + 0.8)
