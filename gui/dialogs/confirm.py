@@ -31,6 +31,7 @@ class Consent(Dialog):
         self._add_line("info", "text_muted", self.tr("What happens"), what_happens)
         self._add_line("check", "good", self.tr("What stays safe"), what_stays_safe)
         self._add_line("undo", "text_muted", self.tr("How to undo"), how_to_undo)
+        self.body.addStretch(1)
         self.cancel_button = self.add_button(self.tr("Cancel"))
         self.action_button = self.add_button(action, tone="danger" if is_destructive else "primary")
         self.cancel_button.clicked.connect(self.reject)

@@ -11,7 +11,7 @@ from gui.widgets.plain import plain
 
 
 class Dialog(QDialog):
-    """Subclasses fill `body` and add buttons, the way out first."""
+    """Subclasses fill `body` and add buttons, the way out first. Escape is always the way out."""
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QSt
 from backend.contract.datasets import CheckReport, DatasetView
 from backend.contract.errors import ErrorBody
 from gui.dialogs.dialog import Dialog
-from gui.dialogs.preview_text import PreviewText
+from gui.dialogs.preview_text import PreviewText, learned_color
 from gui.dialogs.working import FailurePanel, ProgressPanel
 from gui.theme.palette import tokens_for
 from gui.theme.tokens import GRID
@@ -81,6 +81,7 @@ class _Report(QWidget):
         if report.refusal is not None:
             self._layout.addWidget(PlainLabel(report.refusal.sentence(), ink="stop", wrap=True))
         if report.previews:
+            self._layout.addSpacing(GRID // 2)
             self._add_rows(report)
         if report.problem_counts or report.problems:
             self._add_problems(report)
@@ -142,8 +143,8 @@ class _Swatch(QLabel):
         tokens = tokens_for(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(tokens.good))
-        painter.setBrush(QColor(tokens.good_soft))
+        painter.setPen(QColor(tokens.accent))
+        painter.setBrush(QColor(learned_color(tokens)))
         painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 3, 3)
 
 

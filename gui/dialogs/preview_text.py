@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 
 from gui.theme.font import monospaced
 from gui.theme.palette import tokens_for
+from gui.theme.tokens import Tokens, mixed
 from gui.widgets.plain import plain_lines
 
 _MAX_CHARS = 12_000
@@ -29,6 +30,7 @@ class PreviewText(QPlainTextEdit):
         self.setTabChangesFocus(True)
         self.setFont(monospaced())
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.document().setDocumentMargin(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._fill()
 
@@ -43,7 +45,7 @@ class PreviewText(QPlainTextEdit):
         read, learned = QTextCharFormat(), QTextCharFormat()
         read.setForeground(QColor(tokens.text_muted))
         learned.setForeground(QColor(tokens.text))
-        learned.setBackground(QColor(tokens.good_soft))
+        learned.setBackground(QColor(learned_color(tokens)))
         self.clear()
         cursor = QTextCursor(self.document())
         for text, is_learned in self._pieces:
@@ -76,6 +78,11 @@ class PreviewText(QPlainTextEdit):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and not self._is_filling and self.document().characterCount() > 1:
             self._fill()
+
+
+def learned_color(tokens: Tokens) -> str:
+    """The ground of what is learned: the colour of training, thinned."""
+    return mixed(tokens.panel, tokens.accent, 0.24)
 
 
 def _limited(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:

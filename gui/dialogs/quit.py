@@ -26,6 +26,7 @@ class QuitQuestion(Dialog):
             "then. “Save and stop” writes a checkpoint first; no step is lost either way."
         )
         self.body.addWidget(PlainLabel(words, wrap=True))
+        self.body.addStretch(1)
         self.cancel_button = self.add_button(self.tr("Cancel"))
         self.stop_button = self.add_button(self.tr("Save and stop"), icon="stop")
         self.keep_button = self.add_button(self.tr("Keep training"), tone="primary")

@@ -20,7 +20,9 @@ class Card(QWidget):
         self._title = ElidedLabel(title, size="strong")
         self._detail = ElidedLabel(ink="text_muted")
         self._aside = ElidedLabel(ink="text_muted")
-        self.header = QHBoxLayout()
+        self._header_row = QWidget()
+        self.header = QHBoxLayout(self._header_row)
+        self.header.setContentsMargins(0, 0, 0, 0)
         self.header.setSpacing(GRID)
         self.header.addWidget(self._title)
         self.header.addWidget(self._detail, 1)
@@ -30,16 +32,16 @@ class Card(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(CARD_PADDING, CARD_PADDING - 2, CARD_PADDING, CARD_PADDING)
         layout.setSpacing(GRID)
-        layout.addLayout(self.header)
+        layout.addWidget(self._header_row)
         layout.addLayout(self.body, 1)
-        self._title.setVisible(bool(title))
         self._aside.hide()
-        self.setAccessibleName(title)
+        self._header_row.setVisible(bool(title))
+        self.setAccessibleName(self._title.text())
 
     def set_title(self, title: str) -> None:
         """The bold word at the left; also the name for screen readers."""
         self._title.show_text(title)
-        self._title.setVisible(bool(title))
+        self._header_row.setVisible(True)
         self.setAccessibleName(self._title.text())
 
     def set_detail(self, text: str) -> None:
@@ -57,6 +59,7 @@ class Card(QWidget):
     def add_to_header(self, widget: QWidget) -> None:
         """A button or choice at the right end of the title row."""
         self.header.addWidget(widget)
+        self._header_row.setVisible(True)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         tokens = tokens_for(self)
