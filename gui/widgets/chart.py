@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPicture
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter, QPicture
 from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QVBoxLayout, QWidget
 
-from gui.theme.tokens import BODY_PX, LIGHT, SMALL_PX, Tokens
+from gui.theme.font import strong
+from gui.theme.tokens import LIGHT, SMALL_PX, Tokens
 from gui.widgets import chart_export, chart_words
 from gui.widgets.chart_header import ChartHeader
-from gui.widgets.chart_layers import Band, HoverCard, Mark, Picture, small_font
+from gui.widgets.chart_layers import Band, HoverCard, Mark, Picture
 from gui.widgets.chart_levels import Series
 from gui.widgets.chart_navigation import ChartNavigation
 from gui.widgets.chart_plot import PlotView
@@ -261,7 +262,7 @@ class LossChart(QWidget):
             (self.tr("train"), tokens.accent, False),
             (self.tr("validation"), tokens.warning, False),
         ):
-            painter.setFont(small_font(is_bold=is_bold, pixels=BODY_PX))
+            painter.setFont(strong(QFont()) if is_bold else QFont())
             painter.setPen(QColor(color))
             painter.drawText(QPointF(left, 23.0), text)
             left += painter.fontMetrics().horizontalAdvance(text) + 14

@@ -14,7 +14,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
-from gui.theme.tokens import BODY_PX, LIGHT, SMALL_PX, Tokens
+from gui.theme.font import small
+from gui.theme.tokens import LIGHT, Tokens
 from gui.widgets import chart_geometry as geometry
 from gui.widgets.chart_geometry import Mapping
 from gui.widgets.chart_levels import Floats, Series
@@ -74,15 +75,6 @@ class HoverCard:
     x: float
     lines: tuple[tuple[str, str], ...]
     dots: tuple[tuple[float, float, str], ...] = ()
-
-
-def small_font(*, is_bold: bool = False, pixels: int = SMALL_PX) -> QFont:
-    """The second size, with figures of one width."""
-    font = QFont()
-    font.setPixelSize(pixels)
-    font.setBold(is_bold)
-    font.setFeature(QFont.Tag("tnum"), 1)
-    return font
 
 
 class _Layer(QGraphicsItem):
@@ -158,7 +150,7 @@ class CurveLayer(_Layer):
                 self._dots = [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]
 
     def _paint_empty(self, painter: QPainter) -> None:
-        painter.setFont(small_font(pixels=BODY_PX))
+        painter.setFont(QFont())
         painter.setPen(QColor(self._picture.tokens.text_muted))
         painter.drawText(
             self.boundingRect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._picture.empty_text
@@ -167,7 +159,7 @@ class CurveLayer(_Layer):
     def _paint_bands(self, painter: QPainter, mapping: Mapping) -> None:
         tokens = self._picture.tokens
         colors = QColor(tokens.band_a), QColor(tokens.band_b)
-        font = small_font()
+        font = small(QFont())
         metrics = QFontMetricsF(font)
         painter.setFont(font)
         painter.setPen(QColor(tokens.text_muted))
@@ -226,7 +218,7 @@ class CurveLayer(_Layer):
         places = [round(mapping.x_of(mark.x)) + 0.5 for mark in visible]
         for at in sorted(set(places)):
             painter.drawLine(QPointF(at, _BAND_LABEL_HEIGHT + 4), QPointF(at, mapping.height))
-        painter.setFont(small_font())
+        painter.setFont(small(QFont()))
         row_ends = [-1e9] * _MOST_CHIP_ROWS
         for mark, at in zip(visible, places, strict=True):
             self._paint_chip(painter, mark.label, at, row_ends, mapping.width)
@@ -286,7 +278,7 @@ class HoverLayer(_Layer):
         painter.setPen(QPen(QColor(tokens.border), 1.0))
         painter.setBrush(QColor(tokens.tooltip))
         painter.drawRoundedRect(rect, 6, 6)
-        painter.setFont(small_font())
+        painter.setFont(small(QFont()))
         line_height = QFontMetricsF(painter.font()).height() + 3
         top = rect.top() + 7
         for text, color in card.lines:
@@ -295,7 +287,7 @@ class HoverLayer(_Layer):
             top += line_height
 
     def _card_rect(self, card: HoverCard, mapping: Mapping) -> QRectF:
-        metrics = QFontMetricsF(small_font())
+        metrics = QFontMetricsF(small(QFont()))
         width = max((metrics.horizontalAdvance(text) for text, _ in card.lines), default=0.0) + 22
         height = (metrics.height() + 3) * len(card.lines) + 13
         at = mapping.x_of(card.x)

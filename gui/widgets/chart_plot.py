@@ -6,18 +6,18 @@ whose costs grow with the data. What is painted inside is ours (see chart_layers
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QFont, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
+from gui.theme.font import small
 from gui.theme.tokens import Tokens
 from gui.widgets import chart_ticks, numbers
 from gui.widgets.chart_geometry import Mapping
-from gui.widgets.chart_layers import CurveLayer, HoverLayer, Picture, small_font
+from gui.widgets.chart_layers import CurveLayer, HoverLayer, Picture
 
 _NOTCH = 120.0
 """What one notch of a wheel reports."""
@@ -43,9 +43,10 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
             hideOverlappingLabels=40 if not is_left else 8,
             maxTickLevel=0,
             maxTextLevel=0,
-            tickFont=small_font(),
+            tickFont=small(QFont()),
         )
         self.setPen(None)
+        self.setTickPen(None)
         if is_left:
             self.setWidth(_LEFT_WIDTH)
         else:
@@ -58,7 +59,7 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
     def ticks(self, lo: float, hi: float, size: float) -> tuple[float, list[float]]:
         """Distance and places of the labels."""
-        most = max(size / (110.0 if self.orientation == "bottom" else 64.0), 2.0)
+        most = max(size / (84.0 if self.orientation == "bottom" else 60.0), 2.0)
         if self.kind == "log":
             return 0.0, chart_ticks.logarithmic(lo, hi, most)
         if self.kind == "time":
@@ -70,7 +71,7 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.kind == "log":
-            return [chart_ticks.loss_text(10.0**value, 10.0 ** math.floor(value + 1e-9)) for value in values]
+            return [chart_ticks.short_text(10.0**value) for value in values]
         if self.kind == "time":
             return [chart_ticks.clock_text(value, spacing) for value in values]
         if self.kind == "tokens":

@@ -107,6 +107,15 @@ def loss_text(value: float, step: float = 0.0) -> str:
     return numbers.decimal(value, min(_places(step), 8) if step > 0 else (3 if size < 100 else 1))
 
 
+def short_text(value: float) -> str:
+    """0.25, 2, 1.5e5: a round value in as few figures as it needs."""
+    if value >= 1e5 or value < 5e-4:
+        places = next((number for number in range(6) if abs(float(f"{value:.{number}e}") / value - 1) < 1e-6), 6)
+        return numbers.scientific(value, places)
+    places = next((number for number in range(8) if abs(round(value, number) - value) <= value * 1e-6), 8)
+    return numbers.decimal(value, places)
+
+
 def _places(step: float) -> int:
     return max(0, math.ceil(-math.log10(step) - 1e-9))
 

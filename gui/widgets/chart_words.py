@@ -64,7 +64,8 @@ def summary(picture: Picture, steps: Floats, axis: str) -> str:
         value = float(picture.validation.mean[measured])
         parts.append(_tr("validation %1").replace("%1", chart_ticks.loss_text(value)))
         lowest = float(np.nanmin(picture.validation.mean))
-        parts.append(_tr("lowest %1").replace("%1", chart_ticks.loss_text(lowest)))
+        if lowest < value:
+            parts.append(_tr("lowest %1").replace("%1", chart_ticks.loss_text(lowest)))
     return " · ".join(parts)
 
 
