@@ -20,7 +20,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from backend.cli.demo_model import model_file
+from backend.fetcher.sample_model import model_file
 from benchmarks.proof import DOOR, ProofError, show
 
 FIRST_STEP_SECONDS = 60.0
@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    model_file(user_cache_path("everstep") / "demo", lambda _share, _details: None)
+    model_file(user_cache_path("everstep") / "demo", lambda _done, _total, _file: None)
     report = Report(steps=options.steps)
     for _ in range(options.repeat):
         with tempfile.TemporaryDirectory(prefix="everstep-demo-") as scratch:

@@ -16,6 +16,7 @@ from backend.cli.session import Session
 from backend.cli.words import clean, plural
 from backend.contract.errors import BadInputError, DatasetError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
+from backend.contract.models import SAMPLE
 from backend.contract.results import AddResult, BaseResult, Done, LogsResult
 from backend.contract.status import StatusView
 from backend.contract.verbs import Protection, Verb
@@ -133,7 +134,9 @@ def set_base(session: Session, source: str, revision: str = "main", stages: Stag
             return set_base(session, source, revision, own)
     path = Path(source).expanduser()
     # `org/name` is a Hub id unless there is such a folder here; anything that looks like a path is one.
-    is_path = path.exists() or source.startswith((".", "/", "~")) or source.lower().endswith(".gguf")
+    is_path = (
+        (path.exists() and source != SAMPLE) or source.startswith((".", "/", "~")) or source.lower().endswith(".gguf")
+    )
     result: BaseResult = session.call("base.set", source=str(path.absolute()) if is_path else source, revision=revision)
     wanted = result.base.base_id if result.base is not None else ""
     while result.base is not None and result.base.base_id == wanted and result.base.state not in ("ready", "failed"):

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_data_path
 
-from backend.cli import actions, demo_model, demo_report
+from backend.cli import actions, demo_report
 from backend.cli.demo_report import DemoResult
 from backend.cli.printing import print_json, show, tell, terminal
 from backend.cli.progress import Stages
@@ -26,6 +26,8 @@ from backend.cli.session import WORKSPACE_VARIABLE, Session
 from backend.cli.words import clean, duration, loss
 from backend.contract.errors import ConflictError, EverstepError, StopFileError
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, JobState, JobView
+from backend.contract.models import SAMPLE as SAMPLE_SOURCE
+from backend.contract.models import SAMPLE_NAME
 from backend.contract.status import RunState, StatusView
 from backend.formats.workspace import Workspace
 from backend.store import durable
@@ -161,16 +163,14 @@ def _apply_settings(session: Session) -> None:
 def _set_base(session: Session, stages: Stages) -> None:
     base = session.call("base.show").base
     if base is not None and base.state == "ready":
-        if not base.source.endswith(Path(demo_model.MEMBER).name):
+        if base.source != SAMPLE_SOURCE and SAMPLE_NAME not in Path(base.source).name:  # what older demos wrote down
             raise ConflictError(
                 f"The workspace {session.workspace.root} trains {base.base_id}, which is not the demo's model.",
                 hint="Give the demo another folder with --workspace DIR.",
             )
         stages.say("This workspace has seen the demo before: training goes on where it was.")
         return
-    cache = user_cache_path("everstep") / "demo"
-    gguf = demo_model.model_file(cache, lambda share, details: stages.show("Fetching the model", share, details))
-    actions.set_base(session, str(gguf), stages=stages)
+    actions.set_base(session, SAMPLE_SOURCE, stages=stages)
 
 
 def _set_validation(session: Session, stages: Stages) -> None:

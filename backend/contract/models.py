@@ -63,7 +63,14 @@ class CheckpointView(Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class FetchRequest(Struct, frozen=True, kw_only=True):
+SAMPLE = "sample"
+"""The source that stands for the small model the demo trains."""
+SAMPLE_NAME = "SmolLM2-135M-Instruct"
+SAMPLE_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""Of the file it is made from."""
+
+
+class FetchRequest(Struct, frozen=True, kw_only=True, tag="hub"):
     """One task for a fetcher child: `python -P -m backend.fetcher REQUEST.json`.
 
     Downloads only config, tokenizer and safetensors files of `repo_id` into `out_folder` (exists, empty) and
@@ -76,6 +83,17 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     out_folder: str
     endpoint: str = ""
     """Another Hub address; empty is the library's own default."""
+
+
+class SampleRequest(Struct, frozen=True, kw_only=True, tag=SAMPLE):
+    """The other task for a fetcher child: the demo's model as a GGUF file in `cache_folder`, fetched once.
+
+    `fetched.json` names it: {"gguf_path"}; `progress.json`, `error.json` as for a repository.
+    """
+
+    cache_folder: str
+    """In the user's cache: every workspace shares it."""
+    out_folder: str
 
 
 class ConvertRequest(Struct, frozen=True, kw_only=True):

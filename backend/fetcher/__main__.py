@@ -1,4 +1,4 @@
-"""`python -P -m backend.fetcher REQUEST.json`: fetch one base model, write `fetched.json`, end 0.
+"""`python -P -m backend.fetcher REQUEST.json`: fetch one base model or the demo's, write `fetched.json`, end 0.
 
 What goes wrong ends 1 with `error.json`. What was downloaded by then stays, and a next try with the same folder
 goes on from there.
@@ -22,14 +22,15 @@ os.environ.update(
 )
 
 from backend.contract.errors import EverstepError
-from backend.contract.models import FetchRequest
+from backend.contract.models import FetchRequest, SampleRequest
 from backend.fetcher.fetch import fetch
+from backend.fetcher.sample_model import fetch_sample
 from backend.store.durable import commit_file, remove_file, replace_status
 
 
 def main(arguments: list[str]) -> int:
     """Fetch what the request names."""
-    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=FetchRequest)
+    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=FetchRequest | SampleRequest)
     folder = Path(request.out_folder)
     remove_file(folder / "error.json")
 
@@ -38,7 +39,10 @@ def main(arguments: list[str]) -> int:
         replace_status(folder / "progress.json", msgspec.json.encode(body))
 
     try:
-        fetched = fetch(request, on_progress)
+        if isinstance(request, SampleRequest):
+            fetched = fetch_sample(request, on_progress)
+        else:
+            fetched = fetch(request, on_progress)
     except EverstepError as problem:
         commit_file(folder / "error.json", msgspec.json.encode(problem.body()))
         return 1

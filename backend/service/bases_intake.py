@@ -1,4 +1,4 @@
-"""`base set`: a folder, a GGUF file or a Hub id becomes a folder in models/base/ that is ours alone.
+"""`base set`: a folder, a GGUF file, a Hub id or the demo's model becomes a folder in models/base/ that is ours alone.
 
 Whatever the way in, the folder is inspected before it counts, committed with a manifest, and only then put in
 force; until then the model before it stays.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import re
 import time
@@ -16,9 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from platformdirs import user_cache_path
 
 from backend.contract.errors import ConflictError, EverstepError, ModelError, StorageError
-from backend.contract.models import BaseModelView, ConvertRequest, FetchRequest
+from backend.contract.models import (
+    SAMPLE,
+    SAMPLE_GGUF_SHA256,
+    SAMPLE_NAME,
+    BaseModelView,
+    ConvertRequest,
+    FetchRequest,
+    SampleRequest,
+)
 from backend.machine.disk import free_bytes
 from backend.queue import queue
 from backend.service import base_rules, children, intake
@@ -101,9 +111,11 @@ class BasesIntake:
         if self._preparing is not None:
             self._preparing.cancel()
 
-    # ---- three ways in -----------------------------------------------------------------------------------
+    # ---- four ways in ------------------------------------------------------------------------------------
 
     def _plan(self, source: str, revision: str) -> tuple[BaseModelView, Callable[[BaseModelView], Any]]:
+        if source == SAMPLE:
+            return self._new_view(SAMPLE_NAME, SAMPLE, SAMPLE_GGUF_SHA256, "fetching"), self._from_sample
         path = Path(source).expanduser()
         if path.is_absolute() or path.exists():
             if path.is_file():
@@ -114,7 +126,7 @@ class BasesIntake:
         if not _HUB_ID.fullmatch(source) or ".." in source:
             raise ModelError(
                 f"{source} is neither a folder, nor a .gguf file, nor a Hub id.",
-                hint="A folder or file is named by its whole path, a Hub id reads org/name.",
+                hint="A folder or file is named by its whole path, a Hub id reads org/name, the demo's model sample.",
             )
         if not _REVISION.fullmatch(revision) or ".." in revision:
             raise ModelError(f"{revision!r} is no branch, tag or commit.")
@@ -215,12 +227,32 @@ class BasesIntake:
             )
             return await self._commit_child(view, scratch / "out", end, f"Fetching {repo_id}")
 
+    async def _from_sample(self, view: BaseModelView) -> FoundModel:
+        """Fetched once a user, converted once a workspace."""
+        folder = Path(view.folder)
+        if folder.exists() and not await self._core.with_files(durable.verify_folder, folder):
+            return await self._core.with_files(base_rules.inspect, folder)
+        with durable.scratch_folder(self._core.workspace.base_models / f"fetch-{view.base_id}") as scratch:
+            out = scratch / "out"
+            request = SampleRequest(cache_folder=str(user_cache_path("everstep") / "demo"), out_folder=str(out))
+            end = await children.run_child(
+                self._core.programs.fetcher,
+                request,
+                scratch,
+                timeout_seconds=_FETCH_SECONDS,
+                online=True,
+                on_progress=lambda progress: self._tell(view, children.share(progress)),
+            )
+            _require_success(end, out, "Fetching the demo's model")
+            gguf = Path(json.loads((out / "fetched.json").read_bytes())["gguf_path"])
+        converting = msgspec.structs.replace(view, state="converting")
+        self._tell(converting, None)
+        return await self._from_gguf(gguf, converting)
+
     # ---- together ----------------------------------------------------------------------------------------
 
     async def _commit_child(self, view: BaseModelView, out: Path, end: children.ChildEnd, what: str) -> FoundModel:
-        error = children.read_error(out)
-        if end.code != 0 or error is not None:
-            raise ModelError(error.message if error else end.sentence(what), hint=error.hint if error else "")
+        _require_success(end, out, what)
         found = await self._core.with_files(base_rules.inspect, out)
 
         def fill(staging: Path) -> dict[str, Any]:
@@ -267,3 +299,10 @@ class BasesIntake:
             told = self._view
             task = asyncio.get_running_loop().create_task(self._core.run(lambda tx: bases.put(tx, told)))
             task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+
+def _require_success(end: children.ChildEnd, out: Path, what: str) -> None:
+    """Raises ModelError with what the child said, or how it ended."""
+    error = children.read_error(out)
+    if end.code != 0 or error is not None:
+        raise ModelError(error.message if error else end.sentence(what), hint=error.hint if error else "")

@@ -24,6 +24,8 @@ _PASSED_ON_ONLINE = (
     "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 _PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "EVERSTEP_")
+_PASSED_ON_PREFIXES_ONLINE = (*_PASSED_ON_PREFIXES, "PIP_")
+"""The demo's model comes from a package index, perhaps one of the user's own."""
 # libgomp lets a thread that waits for its team spin for milliseconds. When another program uses a core, the waiting
 # thread burns the very time the late one needs: beside one busy core of two, a step of SmolLM2-135M takes 7.0 s as
 # libgomp comes and 4.3 s with this; on an idle machine 2.4 s either way. The arithmetic is the same, bit for bit.
@@ -33,9 +35,8 @@ _SHORT_SPIN = {"GOMP_SPINCOUNT": "1000"}
 def child_environment(more: Mapping[str, str] | None = None, *, online: bool = False) -> dict[str, str]:
     """What a child may see of our environment. Tokens stay here; the network is for the fetcher alone."""
     names = (*_PASSED_ON, *_PASSED_ON_ONLINE) if online else _PASSED_ON
-    environment = {
-        name: value for name, value in os.environ.items() if name in names or name.startswith(_PASSED_ON_PREFIXES)
-    }
+    prefixes = _PASSED_ON_PREFIXES_ONLINE if online else _PASSED_ON_PREFIXES
+    environment = {name: value for name, value in os.environ.items() if name in names or name.startswith(prefixes)}
     if "OMP_WAIT_POLICY" not in environment:
         environment = _SHORT_SPIN | environment
     environment |= {

@@ -24,6 +24,12 @@ def make_model(folder: Path, *, config: dict[str, object] | None = None, values:
     return folder
 
 
+def make_gguf(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"GGUF" + bytes(64))
+    return path
+
+
 def main() -> int:
     request = json.loads(Path(sys.argv[1]).read_bytes())
     out = Path(request["out_folder"])
@@ -32,6 +38,11 @@ def main() -> int:
         body = {"code": "model", "title": "This base model cannot be used", "message": "Planted failure.", "hint": ""}
         (out / "error.json").write_text(json.dumps(body | {"status": 400}))
         return 1
+    if request.get("type") == "sample":
+        (out / "fetched.json").write_text(
+            json.dumps({"gguf_path": str(make_gguf(Path(request["cache_folder"]) / "sample.gguf"))})
+        )
+        return 0
     make_model(out)
     (out / "fetched.json").write_text("{}")
     return 0

