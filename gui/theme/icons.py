@@ -35,11 +35,12 @@ def icon_pixmap(name: str, color: str, size: int, *, ratio: float = 0.0) -> QPix
     pixmap = QPixmap()
     if QPixmapCache.find(key, pixmap):
         return pixmap
+    renderer = QSvgRenderer(QByteArray(_drawing(name).replace(_INK, color.encode())))
     pixels = round(size * ratio)
     pixmap = QPixmap(QSize(pixels, pixels))
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    QSvgRenderer(QByteArray(_drawing(name).replace(_INK, color.encode()))).render(painter, QRectF(0, 0, pixels, pixels))
+    renderer.render(painter, QRectF(0, 0, pixels, pixels))
     painter.end()
     pixmap.setDevicePixelRatio(ratio)
     QPixmapCache.insert(key, pixmap)

@@ -1,0 +1,27 @@
+"""The application in the program's own clothes, once in each theme, and undressed again after the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QApplication
+
+from gui.theme.palette import Look
+
+
+@pytest.fixture(params=["light", "dark"])
+def look(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[Look]:
+    """Fusion, font, palette and sheet of one theme."""
+    font, style = qapp.font(), qapp.style().objectName()
+    dressed = Look(qapp)
+    dressed.choose(request.param)
+    dressed.apply()
+    yield dressed
+    dressed.choose("system")
+    dressed.deleteLater()
+    qapp.setStyleSheet("")
+    qapp.setPalette(QPalette())
+    qapp.setFont(font)
+    qapp.setStyle(style)
