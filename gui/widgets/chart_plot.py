@@ -46,7 +46,6 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
             tickFont=small(QFont()),
         )
         self.setPen(None)
-        self.setTickPen(None)
         if is_left:
             self.setWidth(_LEFT_WIDTH)
         else:
@@ -68,6 +67,9 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         return [self.ticks(minVal, maxVal, size)]
+
+    def drawPicture(self, p: Any, axisSpec: Any, tickSpecs: Any, textSpecs: Any) -> None:
+        super().drawPicture(p, axisSpec, [], textSpecs)  # ticks of no length would be dots
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.kind == "log":
