@@ -109,7 +109,7 @@ def _run_state(state: str, cause: str) -> str:
             return QCoreApplication.translate("Events", "training stopped: {0}").format(cause)
         case RunState.STOPPED:
             return QCoreApplication.translate("Events", "training stopped")
-    return QCoreApplication.translate("Events", "training allowed")
+    return QCoreApplication.translate("Events", "training resumed")
 
 
 def _first_sentence(message: str) -> str:

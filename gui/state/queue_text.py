@@ -56,13 +56,12 @@ def detail(job: JobView, *, seconds_per_step: float | None, check_progress: floa
         return _ended(job)
     match job.state:
         case JobState.CHECKING:
-            checking = QCoreApplication.translate("QueueModel", "checking")
             done = "" if check_progress is None else share(check_progress)
-            return _joined(checking, done, job.reason)
+            return _joined(state_word(job.state), done, job.reason)
         case JobState.BLOCKED:
-            return _joined(QCoreApplication.translate("QueueModel", "needs you"), job.reason)
+            return _joined(state_word(job.state), job.reason)
         case JobState.HELD:
-            return _joined(QCoreApplication.translate("QueueModel", "held"), _examples(job))
+            return _joined(state_word(job.state), _examples(job))
     eta = eta_seconds(job, seconds_per_step)
     return _joined(_examples(job), duration(eta) if eta is not None else "", _continues(job))
 
@@ -78,7 +77,23 @@ def badge(job: JobView) -> str:
 
 def state_word(state: JobState) -> str:
     """A state as a person reads it."""
-    return QCoreApplication.translate("JobState", state.value)
+    translate = QCoreApplication.translate
+    return {
+        JobState.CHECKING: translate("QueueModel", "checking"),
+        JobState.BLOCKED: translate("QueueModel", "needs you"),
+        JobState.QUEUED: translate("QueueModel", "waiting"),
+        JobState.HELD: translate("QueueModel", "held"),
+        JobState.STARTING: translate("QueueModel", "starting"),
+        JobState.TRAINING: translate("QueueModel", "training"),
+        JobState.EVALUATING: translate("QueueModel", "evaluating"),
+        JobState.SAVING: translate("QueueModel", "saving"),
+        JobState.PAUSED: translate("QueueModel", "paused"),
+        JobState.STOPPING: translate("QueueModel", "stopping"),
+        JobState.FINISHED: translate("QueueModel", "finished"),
+        JobState.SKIPPED: translate("QueueModel", "skipped"),
+        JobState.FAILED: translate("QueueModel", "failed"),
+        JobState.QUARANTINED: translate("QueueModel", "set aside"),
+    }[state]
 
 
 def spoken(job: JobView, second_line: str) -> str:
@@ -87,21 +102,14 @@ def spoken(job: JobView, second_line: str) -> str:
 
 
 def _running(job: JobView, seconds_per_step: float | None) -> str:
-    if job.state is JobState.STARTING:
-        # An active job's reason is why it starts again, e.g. `recovering: ...`.
-        return _joined(QCoreApplication.translate("QueueModel", "starting"), job.reason)
     steps = ""
     if job.total_steps:
         pattern = QCoreApplication.translate("QueueModel", "step {0} of {1}")
         steps = pattern.format(count(job.done_steps), count(job.total_steps))
-    doing = {
-        JobState.EVALUATING: QCoreApplication.translate("QueueModel", "evaluating"),
-        JobState.SAVING: QCoreApplication.translate("QueueModel", "saving"),
-        JobState.PAUSED: QCoreApplication.translate("QueueModel", "paused"),
-        JobState.STOPPING: QCoreApplication.translate("QueueModel", "stopping"),
-    }.get(job.state, "")
-    if doing:
-        return _joined(doing, steps, job.reason)
+    if job.state is JobState.STARTING:  # its reason is why it starts again
+        return _joined(state_word(job.state), job.reason)
+    if job.state is not JobState.TRAINING:
+        return _joined(state_word(job.state), steps, job.reason)
     eta = eta_seconds(job, seconds_per_step)
     left = QCoreApplication.translate("QueueModel", "{0} left").format(duration(eta)) if eta is not None else ""
     return _joined(steps, left)
@@ -113,7 +121,7 @@ def _ended(job: JobView) -> str:
     last = ""
     if job.last_loss is not None:
         last = QCoreApplication.translate("QueueModel", "last loss {0}").format(loss(job.last_loss))
-    return _joined(QCoreApplication.translate("QueueModel", "finished"), _examples(job), last)
+    return _joined(state_word(job.state), _examples(job), last)
 
 
 def _examples(job: JobView) -> str:
