@@ -29,8 +29,10 @@ CHANGE_SECONDS = 900.0
 """How long a change may take: `add` copies and hashes whole files before it answers."""
 PATIENCE_SECONDS = 20.0
 """How long a service may be away."""
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Longer lists are asked for in pages."""
 _PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+_TIMED_OUT = (QNetworkReply.NetworkError.TimeoutError, QNetworkReply.NetworkError.OperationCanceledError)
 _MAX_WRONG_TOKENS = 4
 """A service that just came has a new token; one that goes on refusing the one in its file will not change its mind."""
 
@@ -171,7 +173,7 @@ class _Call(QObject):
         answer.deleteLater()
         if is_whole(answer):
             self._on_answer(status_of(answer), bytes(answer.readAll().data()))
-        elif answer.error() == QNetworkReply.NetworkError.OperationCanceledError:
+        elif answer.error() in _TIMED_OUT:
             self._fail(self._no_answer())  # it took the question: asking again would only add to its work
         else:
             self._try_again()

@@ -133,12 +133,11 @@ class RawService:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            with connection, connection.makefile("rb") as lines:
-                while (asked := _read_request(lines)) is not None:
-                    self.asked.append(asked)
-                    if not self._behave(asked, Line(connection)):
-                        return
+        with suppress(OSError, ValueError), connection, connection.makefile("rb") as lines:
+            while (asked := _read_request(lines)) is not None:
+                self.asked.append(asked)
+                if not self._behave(asked, Line(connection)):
+                    return
 
     def _behave(self, asked: Asked, line: Line) -> bool:
         """True while the connection stays."""
