@@ -1,0 +1,1 @@
+"""The Train page: drop a file, see it learn."""

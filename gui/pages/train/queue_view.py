@@ -1,0 +1,283 @@
+"""The list of the queue: keyboard, mouse, rows dragged inside it and files dragged into it. It emits wishes only.
+
+A table of one column: of Qt's views it alone takes rows of several heights without measuring every row again after
+each change, which 10,000 rows would make felt.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal, Slot
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+)
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from backend.contract.jobs import JobView
+from gui.pages.train.queue_delegate import HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT, QueueDelegate
+from gui.pages.train.queue_drag import QueueDrag
+from gui.pages.train.queue_landing import Landing, move_args
+from gui.state.queue_groups import Group
+from gui.state.queue_model import QueueModel
+from gui.theme.palette import tokens_for
+from gui.widgets.drops import paths_in
+
+Key = Qt.Key
+Select = QItemSelectionModel.SelectionFlag
+
+
+class QueueView(QTableView):
+    """Shows the queue and asks for its jobs to be moved, removed, previewed."""
+
+    move_requested = Signal(object)  # MoveArgs
+    priority_requested = Signal(list, object)  # job_ids, Priority
+    files_dropped = Signal(list, object)  # paths, Landing | None
+    preview_requested = Signal(int)  # job_id
+    remove_requested = Signal(list)  # job_ids
+    menu_requested = Signal(object)  # QPoint on the screen
+    find_requested = Signal()
+    undo_requested = Signal()
+    redo_requested = Signal()
+
+    def __init__(self, queue: QueueModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._queue = queue
+        self._delegate = QueueDelegate(self)
+        self._drag = QueueDrag(self, queue)
+        self._pressed_at = QPoint()
+        self._dress()
+        self.setModel(queue)
+        self._fit_rows()
+        self._connect_signals()
+
+    @property
+    def drag(self) -> QueueDrag:
+        """What is held over the list."""
+        return self._drag
+
+    def selected_jobs(self) -> list[JobView]:
+        """The selected jobs in the order of the queue."""
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        jobs = (self._queue.job_at(self._queue.index(row, 0)) for row in rows)
+        return [job for job in jobs if job is not None]
+
+    def selected_ids(self) -> list[int]:
+        """Their numbers."""
+        return [job.job_id for job in self.selected_jobs()]
+
+    def select_jobs(self, job_ids: list[int]) -> None:
+        """Select these jobs and bring the first into view."""
+        self.selectionModel().clearSelection()
+        found = [index for index in map(self._queue.index_of, job_ids) if index.isValid()]
+        for index in found:
+            self.selectionModel().select(index, Select.Select | Select.Rows)
+        if found:
+            self.selectionModel().setCurrentIndex(found[0], Select.NoUpdate)
+            self.scrollTo(found[0])
+
+    def _dress(self) -> None:
+        self.setItemDelegate(self._delegate)
+        self.setShowGrid(False)
+        self.setFrameShape(QTableView.Shape.NoFrame)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setDragEnabled(True)
+        self.setAcceptDrops(True)
+        self.setMouseTracking(True)
+        self.setTabKeyNavigation(False)
+        self.setWordWrap(False)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.viewport().setAutoFillBackground(False)
+        palette = QPalette()
+        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)  # the delegate paints selection
+        self.setPalette(palette)
+        columns, rows = self.horizontalHeader(), self.verticalHeader()
+        columns.hide()
+        columns.setStretchLastSection(True)
+        columns.setMinimumSectionSize(0)
+        rows.hide()
+        rows.setMinimumSectionSize(HEADER_HEIGHT)
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(JOB_HEIGHT)
+        self.verticalScrollBar().setSingleStep(JOB_HEIGHT // 2)
+        self.setAccessibleName(self.tr("Queue of training files"))
+
+    def _connect_signals(self) -> None:
+        queue = self._queue
+        for signal in (queue.rowsInserted, queue.rowsRemoved, queue.rowsMoved, queue.layoutChanged, queue.modelReset):
+            signal.connect(self._on_rows_changed)
+        self._drag.changed.connect(self._on_drag_changed)
+        self._drag.rows_landed.connect(self._on_rows_landed)
+        self.activated.connect(self._on_activated)
+
+    def _fit_rows(self) -> None:
+        """Give headers and what runs their heights; all other rows have the default."""
+        rows = self.verticalHeader()
+        rows.setDefaultSectionSize(JOB_HEIGHT)
+        for section in self._drag.sections():
+            rows.resizeSection(section.header, HEADER_HEIGHT)
+            if section.group == Group.RUNNING:
+                for row in range(section.first, section.end):
+                    rows.resizeSection(row, RUNNING_HEIGHT)
+
+    def _paint_landing(self, landing: Landing) -> None:
+        last = self._queue.rowCount() - 1
+        if landing.row <= last:
+            y = self.rowViewportPosition(landing.row)
+        else:
+            y = self.rowViewportPosition(last) + self.rowHeight(last)
+        y = max(4, min(y, self.viewport().height() - 4))
+        tokens = tokens_for(self)
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(tokens.accent), 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(11, y, self.viewport().width() - 8, y)
+        painter.setBrush(QColor(tokens.panel))
+        painter.drawEllipse(QPoint(8, y), 3, 3)
+        painter.end()
+
+    @Slot()
+    def _on_rows_changed(self) -> None:
+        self._drag.rows_changed()
+        self._fit_rows()
+
+    @Slot()
+    def _on_drag_changed(self) -> None:
+        self._delegate.dragged_ids = frozenset(self._drag.job_ids)
+        self.viewport().update()
+
+    @Slot(list, object)
+    def _on_rows_landed(self, job_ids: list[int], landing: Landing) -> None:
+        args = move_args(job_ids, landing)
+        if args is not None:
+            self.move_requested.emit(args)
+        else:
+            self.priority_requested.emit(job_ids, landing.priority)
+
+    @Slot(QModelIndex)
+    def _on_activated(self, index: QModelIndex) -> None:
+        job = self._queue.job_at(index)
+        if job is not None:
+            self.preview_requested.emit(job.job_id)
+
+    # Qt's own names
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        draggable = Qt.ItemFlag.ItemIsDragEnabled
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows() if index.flags() & draggable)
+        jobs = [job for row in rows if (job := self._queue.job_at(self._queue.index(row, 0))) is not None]
+        if jobs:
+            picked = self.rowAt(self._pressed_at.y())
+            self._drag.begin(
+                [job.job_id for job in jobs], self._pressed_at, picked_row=picked if picked in rows else rows[0]
+            )
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = event.position().toPoint()
+        if self._drag.is_active:
+            self._drag.end()
+            return
+        super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._drag.job_ids:
+            self._drag.hover(event.position().toPoint())
+        else:
+            super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._drag.job_ids:
+            self._drag.drop()
+        else:
+            super().mouseReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self._act_on_key(event):
+            super().keyPressEvent(event)
+
+    def _act_on_key(self, event: QKeyEvent) -> bool:
+        key, is_alt = event.key(), event.modifiers() == Qt.KeyboardModifier.AltModifier
+        if key == Key.Key_Escape and self._drag.is_active:
+            self._drag.end()
+        elif is_alt and key in (Key.Key_Up, Key.Key_Down):
+            (self._queue.move_up if key == Key.Key_Up else self._queue.move_down)(self.selected_ids())
+        elif event.matches(QKeySequence.StandardKey.Delete) and self.selected_ids():
+            self.remove_requested.emit(self.selected_ids())
+        elif event.matches(QKeySequence.StandardKey.Undo):
+            self.undo_requested.emit()
+        elif event.matches(QKeySequence.StandardKey.Redo):
+            self.redo_requested.emit()
+        elif event.matches(QKeySequence.StandardKey.Find):
+            self.find_requested.emit()
+        elif key in (Key.Key_Return, Key.Key_Enter) and self.currentIndex().isValid():
+            self._on_activated(self.currentIndex())
+        else:
+            return False
+        return True
+
+    def moveCursor(self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier) -> QModelIndex:
+        index = super().moveCursor(action, modifiers)
+        if self._queue.job_at(index) is not None or not index.isValid():
+            return index
+        # A group's name is passed over, onwards first; at the top there is nothing beyond it but the way back.
+        is_up = index.row() < self.currentIndex().row()
+        for row in (index.row() - 1, index.row() + 1) if is_up else (index.row() + 1, index.row() - 1):
+            if self._queue.job_at(self._queue.index(row, 0)) is not None:
+                return self._queue.index(row, 0)
+        return self.currentIndex()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        at = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            at = self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).center())
+        self.menu_requested.emit(at)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        if self._drag.job_ids:
+            self._drag.end()
+        super().focusOutEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        self.dragMoveEvent(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        if not event.mimeData().hasUrls():
+            event.ignore()
+            return
+        event.setDropAction(Qt.DropAction.CopyAction)  # a source that offers a move might delete the file
+        event.accept()
+        self._drag.hover_files(event.position().toPoint())
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._drag.end()
+        event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        if not event.mimeData().hasUrls():
+            event.ignore()
+            return
+        landing = self._drag.landing
+        self._drag.end()
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self.files_dropped.emit(paths_in(event.mimeData()), landing)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._drag.landing is not None:
+            self._paint_landing(self._drag.landing)
