@@ -20,7 +20,6 @@ from gui.widgets import chart_geometry as geometry
 from gui.widgets.chart_geometry import Mapping
 from gui.widgets.chart_levels import Floats, Series
 
-SMOOTH_WIDTH = 2.0
 _DOT_RADIUS = 3.2
 _LEAST_DOT_DISTANCE = 11.0
 _BAND_LABEL_HEIGHT = 24.0
@@ -106,6 +105,7 @@ class CurveLayer(_Layer):
         self._grid = grid
         self._key: Mapping | None = None
         self._raw: list[QPolygonF] = []
+        self._is_raw_sparse = True
         self._smooth: list[QPolygonF] = []
         self._validation: list[QPolygonF] = []
         self._dots: list[QPointF] = []
@@ -140,8 +140,9 @@ class CurveLayer(_Layer):
         if picture.shows_train:
             raw = picture.raw.columns(mapping.x0, mapping.x1, num_columns)
             self._raw = geometry.hair_lines(raw, mapping)
+            self._is_raw_sparse = 2 * np.count_nonzero(raw.lo != raw.hi) < len(raw.x)
             smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
-            self._smooth = geometry.ribbons(smooth, mapping, SMOOTH_WIDTH)
+            self._smooth = geometry.twin_lines(smooth, mapping)
         if picture.shows_validation:
             columns = picture.validation.columns(mapping.x0, mapping.x1, num_columns)
             x, y = geometry.thinned(columns, mapping, 6.0)
@@ -181,14 +182,15 @@ class CurveLayer(_Layer):
 
     def _paint_train(self, painter: QPainter, mapping: Mapping) -> None:
         tokens = self._picture.tokens
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        # Where most columns hold several steps the lines fill them, and soft edges would double their price unseen.
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._is_raw_sparse)
         painter.setPen(QPen(QColor(tokens.train_raw if self._smooth else tokens.accent), 1.0))
         for line in self._raw:
             painter.drawPolyline(line)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(tokens.accent))
-        for shape in self._smooth:
-            painter.drawPolygon(shape, Qt.FillRule.WindingFill)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(tokens.accent), 1.0))
+        for line in self._smooth:
+            painter.drawPolyline(line)
         newest = self._picture.smooth.latest() if self._picture.shows_train else None
         if newest is not None:
             x, y = float(self._picture.smooth.x[newest]), float(self._picture.smooth.mean[newest])
