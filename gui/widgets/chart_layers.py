@@ -140,7 +140,7 @@ class CurveLayer(_Layer):
         if picture.shows_train:
             raw = picture.raw.columns(mapping.x0, mapping.x1, num_columns)
             self._raw = geometry.hair_lines(raw, mapping)
-            self._is_raw_sparse = 2 * np.count_nonzero(raw.lo != raw.hi) < len(raw.x)
+            self._is_raw_sparse = bool(2 * np.count_nonzero(raw.lo != raw.hi) < len(raw.x))
             smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
             self._smooth = geometry.twin_lines(smooth, mapping)
         if picture.shows_validation:
