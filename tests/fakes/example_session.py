@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from backend.contract.arguments import HistoryArgs, QueueListArgs
@@ -394,7 +395,7 @@ def _events(num_steps: int, jobs: list[JobView], evaluations: list[EvaluationRow
     return [
         RunStateChanged(at=NOW - 80_000, run_state="running", cause="resume"),
         JobChanged(at=NOW - 21_960, job=finished, cause="finished"),
-        JobChanged(at=NOW - 21_950, job=running, cause="training"),
+        JobChanged(at=NOW - 21_950, job=msgspec.structs.replace(running, state=JobState.STARTING), cause="starting"),
         EvaluationDone(at=NOW - 2800, evaluation=measured),
         Notice(
             at=NOW - 1010,
