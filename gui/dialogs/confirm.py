@@ -37,7 +37,7 @@ class Consent(Dialog):
         self.cancel_button.clicked.connect(self.reject)
         self.action_button.clicked.connect(self.accept)
         # Return must not destroy anything by itself: it presses what has the focus.
-        (self.cancel_button if is_destructive else self.action_button).setFocus(Qt.FocusReason.TabFocusReason)
+        (self.cancel_button if is_destructive else self.action_button).focus_by_keys()
 
     def _add_line(self, drawing: str, ink: Ink, heading: str, text: str) -> None:
         if not text:

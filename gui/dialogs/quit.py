@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from gui.dialogs.dialog import Dialog
@@ -34,7 +34,7 @@ class QuitQuestion(Dialog):
         self.stop_button.clicked.connect(self._on_stop_clicked)
         self.keep_button.clicked.connect(self._on_keep_clicked)
         self.rejected.connect(self.cancelled)
-        self.keep_button.setFocus(Qt.FocusReason.TabFocusReason)
+        self.keep_button.focus_by_keys()
 
     def _on_keep_clicked(self) -> None:
         self.keep_training_requested.emit()

@@ -16,6 +16,7 @@ from gui.widgets.plain import plain, tooltip, unmnemonic
 Tone = Literal["normal", "primary", "danger"]
 
 _ICON = 16
+_FOCUS_CAME_BACK = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
 _FOCUS_BY_KEYS = (
     Qt.FocusReason.TabFocusReason,
     Qt.FocusReason.BacktabFocusReason,
@@ -23,7 +24,7 @@ _FOCUS_BY_KEYS = (
 )
 
 
-class _PaintedButton(QAbstractButton):
+class PaintedButton(QAbstractButton):
     """What both have in common: plain text, a drawing, hover, a focus ring for the keyboard, Return presses."""
 
     _padding = 0
@@ -33,6 +34,7 @@ class _PaintedButton(QAbstractButton):
         super().__init__(parent)
         self._icon_name = icon
         self._has_focus_ring = False
+        self._had_focus_ring = False
         self._menu: QMenu | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -47,6 +49,16 @@ class _PaintedButton(QAbstractButton):
     def shown_text(self) -> str:
         """The words on the button."""
         return self.text().replace("&&", "&")
+
+    @property
+    def has_focus_ring(self) -> bool:
+        """True while the keyboard is here and came here by keys."""
+        return self._has_focus_ring
+
+    def focus_by_keys(self) -> None:
+        """Take the focus as if by Tab; also before the window is shown."""
+        self._had_focus_ring = True
+        self.setFocus(Qt.FocusReason.TabFocusReason)
 
     def set_text(self, text: str) -> None:
         """Words that may come from data."""
@@ -128,10 +140,12 @@ class _PaintedButton(QAbstractButton):
         self.update()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        self._has_focus_ring = event.reason() in _FOCUS_BY_KEYS
+        came_back = event.reason() in _FOCUS_CAME_BACK  # the window was activated again: as it was before
+        self._has_focus_ring = self._had_focus_ring if came_back else event.reason() in _FOCUS_BY_KEYS
         super().focusInEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._had_focus_ring = self._has_focus_ring and event.reason() in _FOCUS_CAME_BACK
         self._has_focus_ring = False
         super().focusOutEvent(event)
 
@@ -142,7 +156,7 @@ class _PaintedButton(QAbstractButton):
         super().keyPressEvent(event)
 
 
-class FlatButton(_PaintedButton):
+class FlatButton(PaintedButton):
     """Words or a drawing without a border: in title rows, lists and toasts. `name` is needed without words."""
 
     _padding = 6
@@ -165,7 +179,7 @@ class FlatButton(_PaintedButton):
         painter.drawRoundedRect(box, CONTROL_RADIUS - 1, CONTROL_RADIUS - 1)
 
 
-class ControlButton(_PaintedButton):
+class ControlButton(PaintedButton):
     """A bordered button with a drawing and a word. `primary` is filled, `danger` is red."""
 
     _padding = 13

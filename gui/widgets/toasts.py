@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication, QGraphicsOpacityEffect, QHBoxLayout,
 from gui.theme.icons import icon_pixmap
 from gui.theme.palette import motion_wanted, tokens_for
 from gui.theme.tokens import CARD_RADIUS, GRID
-from gui.widgets.buttons import FlatButton
+from gui.widgets.buttons import FlatButton, PaintedButton
 from gui.widgets.labels import PlainLabel
 
 Level = Literal["info", "good", "warning", "error"]
@@ -99,7 +99,7 @@ class Toast(QWidget):
         self.gone.emit(self)
 
     def _on_focus_changed(self) -> None:
-        if self._has_focus_inside():
+        if self._has_keyboard_inside():
             self._keep()
         elif not self._timer.isActive():
             self._go_on()
@@ -119,12 +119,12 @@ class Toast(QWidget):
         self._timer.stop()
 
     def _go_on(self) -> None:
-        if self._fade is None and not self.underMouse() and not self._has_focus_inside():
+        if self._fade is None and not self.underMouse() and not self._has_keyboard_inside():
             self._timer.start()
 
-    def _has_focus_inside(self) -> bool:
-        focused = QApplication.focusWidget()
-        return focused is not None and self.isAncestorOf(focused)
+    def _has_keyboard_inside(self) -> bool:
+        # A window that becomes active gives the focus to its first button; nobody reads this notice because of that.
+        return any(button.has_focus_ring for button in self.findChildren(PaintedButton))
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
@@ -188,12 +188,13 @@ class ToastStack(QWidget):
             toast.offer(action, do)
         toast.gone.connect(self._remove)
         self._toasts.append(toast)
+        toast.move(0, self.height() + 1)  # never for a moment under a mouse that is somewhere else
         self._layout.addWidget(toast)
         while len(self._toasts) > MAX_TOASTS:
             self._remove(next((old for old in self._toasts if old.is_waiting), self._toasts[0]))
         toast.show()
-        self.show()
         self._place()
+        self.show()
         self.raise_()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, " ".join(toast.words).strip()))
         return toast
