@@ -26,6 +26,7 @@ from backend.contract.errors import ErrorBody, ServiceUnavailableError
 from backend.contract.status import Endpoint
 from backend.contract.verbs import API_VERSION
 from gui.client import endpoint as endpoints
+from gui.client import service_words as words
 from gui.client.connection_state import ConnectionState
 from gui.client.guardian_start import StartedGuardian, guardian_command
 from gui.client.log_tail import log_tail
@@ -184,12 +185,12 @@ class ServiceProcess(QObject):
             if self._state not in (ConnectionState.LOCATING, ConnectionState.STARTING):
                 self._change(ConnectionState.STARTING)
         if found.api_version != API_VERSION:
-            self._change(ConnectionState.INCOMPATIBLE, self._versions(found))
+            self._change(ConnectionState.INCOMPATIBLE, words.other_version(found))
             return
         if not self._is_ready or now - self._heard_at > self._patience.ask_after_seconds:
             self._ask(found)
         if now - self._heard_at > self._patience.silent_seconds:
-            self._change(ConnectionState.SILENT, self._silence(found))
+            self._change(ConnectionState.SILENT, words.silent(found, now - self._heard_at))
 
     def _on_nobody(self) -> None:
         now = time.monotonic()
@@ -223,9 +224,9 @@ class ServiceProcess(QObject):
     def _wait_for_somebody(self, now: float) -> None:
         waited = now - self._alone_since
         if waited > self._patience.other_guardian_seconds and endpoints.is_untrusted(self.workspace):
-            self._change(ConnectionState.REFUSED, self._untrusted())
+            self._change(ConnectionState.REFUSED, words.untrusted(endpoints.endpoint_file(self.workspace)))
         elif waited > self._patience.silent_seconds:
-            self._change(ConnectionState.SILENT, self._still_starting(round(waited)))
+            self._change(ConnectionState.SILENT, words.still_starting(waited))
         elif self._state is not ConnectionState.LOCATING or self._guardian is not None:
             self._change(ConnectionState.STARTING)
 
@@ -243,12 +244,12 @@ class ServiceProcess(QObject):
         """It ended and nobody else is there: it could not, or it left because another one was there until now."""
         if self._guardian is None or now - self._alone_since < self._patience.other_guardian_seconds:
             return
-        words = self._guardian.last_words()
+        last_words = self._guardian.last_words()
         self._guardian = None
         self._num_wordless_ends += 1
-        if words or self._num_wordless_ends >= _MAX_WORDLESS_ENDS:
+        if last_words or self._num_wordless_ends >= _MAX_WORDLESS_ENDS:
             self._is_given_up = True
-            self._change(ConnectionState.REFUSED, self._failed_start(words))
+            self._change(ConnectionState.REFUSED, words.failed_start(last_words))
 
     # ---- asking --------------------------------------------------------------------------------------------
 
@@ -276,13 +277,15 @@ class ServiceProcess(QObject):
         elif status == 401:
             self._num_wrong_tokens += 1
             if self._num_wrong_tokens >= _MAX_WRONG_TOKENS:
-                self._change(ConnectionState.REFUSED, self._wrong_token(self._known))
+                self._change(
+                    ConnectionState.REFUSED, words.wrong_token(self._known, endpoints.endpoint_file(self.workspace))
+                )
 
     def _on_ready(self, answer: Ready | None) -> None:
         if answer is None or self._known is None or answer.pid != self._known.pid:
             return  # somebody else has the port
         if answer.api_version != API_VERSION:
-            self._change(ConnectionState.INCOMPATIBLE, self._versions(self._known))
+            self._change(ConnectionState.INCOMPATIBLE, words.other_version(self._known))
             return
         is_new = not self._is_ready
         self._heard_at = time.monotonic()
@@ -304,41 +307,6 @@ class ServiceProcess(QObject):
         self._state, self._sentence = state, sentence
         if is_other:
             self.state_changed.emit(state)
-
-    def _versions(self, found: Endpoint) -> str:
-        if found.api_version < API_VERSION:
-            text = self.tr(
-                "The service that runs ({0}, process {1}, API {2}) is older than this window (API {3}). "
-                "It goes on training. End it with `shutdown`; this window then starts a new one."
-            )
-        else:
-            text = self.tr(
-                "This window (API {3}) is older than the service that runs ({0}, process {1}, API {2}). "
-                "It goes on training. Close this window and open the newer program."
-            )
-        return text.format(found.program_version, found.pid, found.api_version, API_VERSION)
-
-    def _silence(self, found: Endpoint) -> str:
-        text = self.tr(
-            "The service (process {0}) lives but has not answered for {1} s. Training is not touched by this. "
-            "No second one is started."
-        )
-        return text.format(found.pid, round(time.monotonic() - self._heard_at))
-
-    def _still_starting(self, seconds: int) -> str:
-        text = self.tr("A service holds this workspace but has not been ready for {0} s. No second one is started.")
-        return text.format(seconds)
-
-    def _failed_start(self, words: str) -> str:
-        return self.tr("The service could not be started. {0}").format(words or self.tr("It gave no reason.")).strip()
-
-    def _wrong_token(self, found: Endpoint) -> str:
-        text = self.tr("The service (process {0}) does not accept the key in {1}.")
-        return text.format(found.pid, endpoints.endpoint_file(self.workspace))
-
-    def _untrusted(self) -> str:
-        text = self.tr("{0} could have been read or written by others, so it is not trusted. End the service once.")
-        return text.format(endpoints.endpoint_file(self.workspace))
 
 
 def _read_ready(body: bytes) -> Ready | None:

@@ -12,6 +12,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,8 @@ _FIRST_IS_COMING_SECONDS = 3.0
 """The first may have its lock but not yet its socket."""
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _MESSAGE_MS = 5000
+_MAX_FOLDER_BYTES = 66
+"""The kernel takes 107 bytes for the name of a socket."""
 _TAKEN = b"taken\n"
 
 
@@ -42,6 +45,8 @@ class SingleInstance(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.is_handed_over = False
+        """After a `claim` that said no: whether the first window took the files and comes forward."""
         self._lock: QLockFile | None = None
         self._socket_path = ""
         self._server = QLocalServer(self)
@@ -59,7 +64,7 @@ class SingleInstance(QObject):
         # After a crash the lock file may name a process number that somebody else has by now: Qt then believes it.
         # Removing it succeeds only where the kernel says that nobody holds it.
         if not lock.tryLock(0) and not (lock.removeStaleLockFile() and lock.tryLock(0)):
-            self.hand_over(list(paths))
+            self.is_handed_over = self.hand_over(list(paths))
             return False
         self._lock = lock
         QLocalServer.removeServer(self._socket_path)  # left by one that crashed: the lock is ours
@@ -134,13 +139,14 @@ def _deliver(socket: QLocalSocket, message: bytes) -> bool:
 def _runtime_folder() -> Path:
     """A folder that is ours alone and gone after a restart of the machine."""
     named = os.environ.get("XDG_RUNTIME_DIR", "")
-    if named and _is_ours_alone(Path(named)):
+    if named and len(os.fsencode(named)) < _MAX_FOLDER_BYTES and _is_ours_alone(Path(named)):
         return _make_private(Path(named) / "everstep")
     return _make_private(Path(tempfile.gettempdir()) / f"everstep-{os.geteuid()}")
 
 
 def _make_private(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     if not _is_ours_alone(folder):  # somebody put one there: take one whose name nobody can know
         return Path(tempfile.mkdtemp(prefix="everstep-"))
     return folder

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,11 +39,11 @@ def application() -> QCoreApplication:
 
 
 @pytest.fixture(autouse=True)
-def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    return folder
+def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Not below tmp_path: the name of a socket is short."""
+    with tempfile.TemporaryDirectory(prefix="everstep-run-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def first() -> Iterator[SingleInstance]:
     found.release()
 
 
-def start(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, cwd: Path | None = None, temporary: str = "/tmp") -> subprocess.Popen[str]:
     words = [sys.executable, "-c", START, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": temporary}
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, cwd=cwd)
 
 
@@ -156,7 +157,7 @@ def test_hand_over_says_no_when_the_first_does_not_answer(tmp_path: Path, monkey
         later = SingleInstance()
         started = time.monotonic()
         assert not later.claim(tmp_path, ["/x"])
-        assert not later.hand_over(["/x"])
+        assert not later.is_handed_over
         assert time.monotonic() - started < 5
     finally:
         busy.kill()
@@ -185,7 +186,26 @@ def test_folder_that_others_can_enter_is_not_used(
     first: SingleInstance, tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime_folder.chmod(0o755)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert first.claim(tmp_path)
-    assert list(runtime_folder.iterdir()) == []
-    assert (tmp_path / f"everstep-{os.geteuid()}").exists()
+    with tempfile.TemporaryDirectory(prefix="everstep-run-") as other:
+        monkeypatch.setattr("tempfile.tempdir", other)
+        assert first.claim(tmp_path)
+        assert list(runtime_folder.iterdir()) == []
+        assert (Path(other) / f"everstep-{os.geteuid()}").exists()
+        assert turn_until_ended(start(tmp_path, temporary=other)) == "later"
+        first.release()
+
+
+def test_short_folder_is_taken_when_the_name_of_the_usual_one_is_too_long_for_a_socket(
+    first: SingleInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    with tempfile.TemporaryDirectory(prefix="everstep-run-") as other:
+        monkeypatch.setattr("tempfile.tempdir", other)
+        assert first.claim(tmp_path)
+        heard = listen(first)
+        assert turn_until_ended(start(tmp_path, "/x", temporary=other)) == "later"
+        turn(0.05)
+        first.release()
+    assert heard == [["/x"], "activated"]
