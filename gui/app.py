@@ -27,6 +27,7 @@ from gui.shell.window_state import WindowState, settings_file
 from gui.theme.icons import icon_pixmap
 from gui.theme.palette import Look
 from gui.theme.tokens import Theme
+from gui.widgets.plain import plain
 
 _log = logging.getLogger("everstep.window")
 
@@ -82,8 +83,7 @@ class Everstep(QObject):
         self._look.choose(options.theme or self._state.theme)
         self._look.apply(application)
         application.setWindowIcon(QIcon(icon_pixmap("everstep", self._look.tokens.accent, 64)))
-        self._window = MainWindow(self.tr("Everstep · {name}").format(name=options.workspace.name))
-        self._rooms: QObject | None = None
+        self._window = MainWindow(plain(options.workspace.name, 60))  # the platform adds the program after it
         self._connect_signals()
 
     def open(self) -> None:
@@ -105,8 +105,10 @@ class Everstep(QObject):
         # Loads state, page and chart library: 0.7 s that nobody has to wait for before there is a window.
         from gui.rooms import Rooms
 
-        self._rooms = Rooms(self._window, self._look, self._state, self._options, parent=self)
-        self._rooms.join(self._instance, self._faults)
+        rooms = Rooms(self._window, self._look, self._state, self._options, parent=self)
+        rooms.page_shown.connect(lambda: _log.info("page after %.3f s", seconds_since_start()))
+        rooms.live.connect(lambda: _log.info("live after %.3f s", seconds_since_start()))
+        rooms.join(self._instance, self._faults)
 
     def _on_look_requested(self) -> None:
         is_dark = self._look.tokens.theme is Theme.DARK

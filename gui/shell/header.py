@@ -102,6 +102,11 @@ class Header(QWidget):
         self._show_pause(status)
         self._show_stops(status)
 
+    def show_away(self, sentence: str) -> None:
+        """There is nobody to steer: say why."""
+        self.show_status(None)
+        self._details.show_text(sentence)
+
     def _show_words(self) -> None:
         status = self._status
         name = self._model or (status.base_id if status is not None else "")

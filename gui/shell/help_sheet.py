@@ -37,6 +37,41 @@ class HelpSheet(Overlay):
         for part in (self._title, self._about, scroll):
             self.content.addWidget(part)
 
+    def explain_page(self, name: str) -> None:
+        """Fill the sheet with what is known of a page."""
+        if name == "train":
+            self.explain(self.tr("Train"), self._about_train(), self._keys_of_train())
+
+    def _about_train(self) -> str:
+        return self.tr(
+            "Drop files anywhere in the window. Each is checked line by line, waits in the queue and is trained in its "
+            "turn. The curve shows the loss of every step; the gap says whether the model learns or only remembers. "
+            "Closing the window never stops training."
+        )
+
+    def _keys_of_train(self) -> Keys:
+        return (
+            ("", self.tr("Everywhere")),
+            ("Ctrl+K", self.tr("Find any command")),
+            ("Ctrl+O", self.tr("Add files")),
+            ("Ctrl+V", self.tr("Add copied files")),
+            ("Ctrl+P", self.tr("Pause or resume")),
+            ("Ctrl+T", self.tr("Light or dark")),
+            ("Ctrl+W", self.tr("Close the window; training goes on")),
+            ("Ctrl+Q", self.tr("Quit")),
+            ("F1", self.tr("This sheet")),
+            ("", self.tr("Queue")),
+            ("Alt+Up / Alt+Down", self.tr("Move the chosen files, also into another priority")),
+            ("Shift+F10", self.tr("What can be done with the chosen files")),
+            ("Del", self.tr("Remove the chosen files")),
+            ("Ctrl+Z / Ctrl+Shift+Z", self.tr("Undo, redo")),
+            ("Return", self.tr("Show the file as the model sees it")),
+            ("", self.tr("Chart")),
+            (self.tr("Wheel"), self.tr("Zoom at the mouse")),
+            (self.tr("Drag"), self.tr("Move along the steps")),
+            (self.tr("Double click"), self.tr("Fit everything")),
+        )
+
     def explain(self, title: str, about: str, keys: Keys) -> None:
         """Fill the sheet: an empty key makes a heading of its row."""
         self._title.show_text(title)

@@ -27,8 +27,6 @@ class MainWindow(QWidget):
     first_frame_painted = Signal()
     close_requested = Signal()
     look_requested = Signal()
-    help_requested = Signal()
-    palette_requested = Signal()
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -107,12 +105,12 @@ class MainWindow(QWidget):
         self.drops.hovered.connect(self.veil.show_verdict)
         self.drops.left.connect(self.veil.hide)
         self._look.clicked.connect(self.look_requested)
-        self._help.clicked.connect(self.help_requested)
-        for keys, wish in (
-            (QKeySequence("Ctrl+K"), self.palette_requested),
-            (QKeySequence(QKeySequence.StandardKey.HelpContents), self.help_requested),
+        self._help.clicked.connect(self.help_sheet.open)
+        for keys, act in (
+            (QKeySequence("Ctrl+K"), self.palette_of_commands.open),
+            (QKeySequence(QKeySequence.StandardKey.HelpContents), self.help_sheet.open),
         ):
-            QShortcut(keys, self).activated.connect(wish)
+            QShortcut(keys, self).activated.connect(act)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:

@@ -1,0 +1,47 @@
+"""The first five minutes: the panel that brings a base model, and the sample file that follows the sample model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from backend.contract.errors import ErrorBody
+from gui.actions.registry import Actions
+from gui.dialogs.first_run import FirstRun
+from gui.state.stores import Stores
+
+SAMPLE_FILE = Path(__file__).resolve().parents[2] / "resources" / "sample" / "training.jsonl"
+SAMPLE = "sample"
+
+
+class FirstSteps(QObject):
+    """Shows the panel what the service says, and takes its wishes to the actions."""
+
+    def __init__(self, actions: Actions, stores: Stores, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.panel = FirstRun()
+        self._actions = actions
+        self._base = stores.base
+        self._wants_sample_file = False
+        self.panel.sample_requested.connect(self._on_sample_requested)
+        self.panel.base_requested.connect(self._on_base_requested)
+        self._base.changed.connect(self._on_base_changed)
+
+    def _on_sample_requested(self) -> None:
+        self._wants_sample_file = True
+        self._on_base_requested(SAMPLE)
+
+    def _on_base_requested(self, source: str) -> None:
+        self._actions.set_base(source).failed.connect(self._on_failed)
+
+    def _on_failed(self, error: ErrorBody) -> None:
+        self._wants_sample_file = False
+        self.panel.show_failure(error)
+
+    def _on_base_changed(self) -> None:
+        if self._base.preparing is not None:
+            self.panel.follow(self._base.preparing)
+        if self._base.base is not None and self._wants_sample_file:
+            self._wants_sample_file = False
+            self._actions.add_files([str(SAMPLE_FILE)])
