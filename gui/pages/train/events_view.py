@@ -1,6 +1,6 @@
 """The list of events: a time, a sentence of at most three lines, colour only for meaning.
 
-A table of one column, whose rows are measured a few at a time: two thousand sentences are never wrapped in one go.
+Rows are measured a few at a time: two thousand sentences are never wrapped in one go.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
     QPainter,
-    QPalette,
     QResizeEvent,
     QTextLayout,
     QTextOption,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QTableView,
     QWidget,
 )
 
+from gui.pages.train.row_table import RowTable
 from gui.state.event_log import EventLog, EventRole
 from gui.theme.palette import tokens_for
 from gui.widgets import numbers
@@ -124,45 +122,21 @@ class EventsDelegate(QStyledItemDelegate):
         return QSize(80, round(self._metrics.lineSpacing() + _ROW_GAP))
 
 
-class EventsView(QTableView):
+class EventsView(RowTable):
     """Newest first. Ctrl+C copies a line with what it had no room for."""
 
     def __init__(self, events: EventLog, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(self.tr("Events, newest first"), row_height=22, least_height=8, parent=parent)
         self._events = events
         self._delegate = EventsDelegate(self)
         self._next_row = 0
         self._timer = QTimer(self, interval=0)
-        self._dress()
+        self.setItemDelegate(self._delegate)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setModel(events)
         events.rowsInserted.connect(self._on_rows_inserted)
         events.modelReset.connect(self._measure_anew)
         self._timer.timeout.connect(self._measure_some)
-
-    def _dress(self) -> None:
-        self.setItemDelegate(self._delegate)
-        self.setShowGrid(False)
-        self.setFrameShape(QTableView.Shape.NoFrame)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setTabKeyNavigation(False)
-        self.setWordWrap(False)
-        self.viewport().setAutoFillBackground(False)
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)  # the delegate paints selection
-        self.setPalette(palette)
-        columns, rows = self.horizontalHeader(), self.verticalHeader()
-        columns.hide()
-        columns.setStretchLastSection(True)
-        columns.setMinimumSectionSize(0)
-        rows.hide()
-        rows.setMinimumSectionSize(8)
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setDefaultSectionSize(22)
-        self.setAccessibleName(self.tr("Events, newest first"))
 
     def _fit(self, first: int, last: int) -> None:
         rows, width = self.verticalHeader(), self.viewport().width()

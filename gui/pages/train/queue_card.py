@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QLineEdit, QStackedWidget, QWidget
+from PySide6.QtWidgets import QLineEdit, QStackedWidget, QToolButton, QWidget
 
 from backend.contract.arguments import PriorityArgs
 from gui.pages.train.queue_menu import QueueMenu, QueueWishes
@@ -76,6 +76,8 @@ class QueueCard(Card):
         self._search.setPlaceholderText(self.tr("Search the queue"))
         self._search.setAccessibleName(self.tr("Search the queue"))
         self._search.setClearButtonEnabled(True)
+        for button in self._search.findChildren(QToolButton):
+            button.setAccessibleName(self.tr("Empty the search field"))
         self._search.hide()
         self._stack.addWidget(self.view)
         self._stack.addWidget(self._empty)

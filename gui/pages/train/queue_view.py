@@ -1,8 +1,4 @@
-"""The list of the queue: keyboard, mouse, rows dragged inside it and files dragged into it. It emits wishes only.
-
-A table of one column: of Qt's views it alone takes rows of several heights without measuring every row again after
-each change, which 10,000 rows would make felt.
-"""
+"""The list of the queue: keyboard, mouse, rows dragged inside it and files dragged into it. It emits wishes only."""
 
 from __future__ import annotations
 
@@ -20,25 +16,26 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPalette,
     QPen,
 )
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from backend.contract.jobs import JobView
 from gui.pages.train.queue_delegate import HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT, QueueDelegate
 from gui.pages.train.queue_drag import QueueDrag
 from gui.pages.train.queue_landing import Landing, move_args
+from gui.pages.train.row_table import RowTable
 from gui.state.queue_groups import Group
 from gui.state.queue_model import QueueModel
 from gui.theme.palette import tokens_for
 from gui.widgets.drops import paths_in
 
+CursorAction = QAbstractItemView.CursorAction
 Key = Qt.Key
 Select = QItemSelectionModel.SelectionFlag
 
 
-class QueueView(QTableView):
+class QueueView(RowTable):
     """Shows the queue and asks for its jobs to be moved, removed, previewed."""
 
     move_requested = Signal(object)  # MoveArgs
@@ -52,7 +49,9 @@ class QueueView(QTableView):
     redo_requested = Signal()
 
     def __init__(self, queue: QueueModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(
+            self.tr("Queue of training files"), row_height=JOB_HEIGHT, least_height=HEADER_HEIGHT, parent=parent
+        )
         self._queue = queue
         self._delegate = QueueDelegate(self)
         self._drag = QueueDrag(self, queue)
@@ -89,33 +88,12 @@ class QueueView(QTableView):
 
     def _dress(self) -> None:
         self.setItemDelegate(self._delegate)
-        self.setShowGrid(False)
-        self.setFrameShape(QTableView.Shape.NoFrame)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setDragEnabled(True)
         self.setAcceptDrops(True)
         self.setMouseTracking(True)
-        self.setTabKeyNavigation(False)
-        self.setWordWrap(False)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.viewport().setAutoFillBackground(False)
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Highlight, Qt.GlobalColor.transparent)  # the delegate paints selection
-        self.setPalette(palette)
-        columns, rows = self.horizontalHeader(), self.verticalHeader()
-        columns.hide()
-        columns.setStretchLastSection(True)
-        columns.setMinimumSectionSize(0)
-        rows.hide()
-        rows.setMinimumSectionSize(HEADER_HEIGHT)
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setDefaultSectionSize(JOB_HEIGHT)
         self.verticalScrollBar().setSingleStep(JOB_HEIGHT // 2)
-        self.setAccessibleName(self.tr("Queue of training files"))
 
     def _connect_signals(self) -> None:
         queue = self._queue
@@ -231,15 +209,23 @@ class QueueView(QTableView):
         return True
 
     def moveCursor(self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier) -> QModelIndex:
+        last = self._queue.rowCount() - 1
+        if action == CursorAction.MoveHome:
+            return self._job_row(0, 1)
+        if action == CursorAction.MoveEnd:
+            return self._job_row(last, -1)
         index = super().moveCursor(action, modifiers)
-        if self._queue.job_at(index) is not None or not index.isValid():
+        if not index.isValid() or self._queue.job_at(index) is not None:
             return index
-        # A group's name is passed over, onwards first; at the top there is nothing beyond it but the way back.
-        is_up = index.row() < self.currentIndex().row()
-        for row in (index.row() - 1, index.row() + 1) if is_up else (index.row() + 1, index.row() - 1):
-            if self._queue.job_at(self._queue.index(row, 0)) is not None:
-                return self._queue.index(row, 0)
-        return self.currentIndex()
+        # A group's name is passed over, onwards first; beyond the first there is only the way back.
+        step = -1 if index.row() < self.currentIndex().row() else 1
+        onwards = self._job_row(index.row(), step)
+        return onwards if onwards.isValid() else self._job_row(index.row(), -step)
+
+    def _job_row(self, row: int, step: int) -> QModelIndex:
+        while 0 <= row < self._queue.rowCount() and self._queue.job_at(self._queue.index(row, 0)) is None:
+            row += step
+        return self._queue.index(row, 0)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         at = event.globalPos()
