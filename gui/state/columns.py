@@ -43,8 +43,8 @@ def thinned(table: Numbers, steps_per_point: int) -> Numbers:
     bins = (table[STEP] - 1) // steps_per_point
     starts = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
     ends = np.append(starts[1:], table.shape[1]) - 1
-    weights = np.diff(table[STEP], prepend=table[STEP][0] - 1)
-    weights[weights < 1] = 1
+    weights = np.diff(table[STEP], prepend=0)
+    weights[0] = min(weights[0], weights[1]) if len(weights) > 1 else 1  # what came before it is not known
     out = np.empty((len(NAMES), len(starts)))
     for row in _LAST:
         out[row] = table[row][ends]

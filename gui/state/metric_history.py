@@ -155,6 +155,18 @@ class MetricHistory(QObject):
         at = bisect_left(self.evaluations, step + 1e-9, key=lambda row: row.step)
         return self.evaluations[at - 1] if at else None
 
+    @property
+    def thinned_tail(self) -> tuple[int, int] | None:
+        """First and last step of the newest ones that stand here thinned; None when each has its own point.
+
+        It begins where a point begins, so that `fill` loses none.
+        """
+        steps = self._whole.column("step")
+        at = int(np.searchsorted(steps, self.newest_step - _FULL_TAIL // 2, "right"))
+        if at == len(steps) or len(steps) - at == self.newest_step - (steps[at - 1] if at else 0):
+            return None
+        return int(steps[at - 1] if at else 0) + 1, self.newest_step
+
     def look(self, first_step: int, last_step: int, num_pixels: int) -> None:
         """A view shows these steps on so many pixels: ask for finer points when it could show more than there are."""
         first, last = max(1, first_step), min(self.newest_step, last_step)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from msgspec import Struct
 from PySide6.QtCore import QObject, Signal
 
 from backend.contract.arguments import EventsArgs, HistoryArgs, QueueListArgs
-from backend.contract.errors import ErrorBody
+from backend.contract.errors import ErrorBody, ServiceUnavailableError
 from backend.contract.events import AnyServiceEvent
 from backend.contract.jobs import JobView
 from backend.contract.models import BaseModelView, LineageView
@@ -29,7 +29,16 @@ from backend.contract.status import SampleRow, StatusView
 
 PAGE = 500
 _MAX_TRIES = 4
-_NUM_EVENTS = 500
+_AWAY = ServiceUnavailableError.status
+HISTORY = HistoryArgs(start=0, buckets=4000)
+_DETAILS: dict[str, Struct | None] = {
+    "base.show": None,
+    "history": HISTORY,
+    "history.marks": None,
+    "samples": None,
+    "events": EventsArgs(limit=500),
+}
+"""What may be missing: one of them that fails leaves its part of the window empty, not the whole."""
 
 Call = Callable[..., Any]
 
@@ -56,8 +65,6 @@ class SnapshotReader(QObject):
     first_page = Signal(list)
     """Jobs to be shown at once, on a window that shows none yet."""
 
-    HISTORY: ClassVar[HistoryArgs] = HistoryArgs(start=0, buckets=4000)
-
     def __init__(self, call: Call, *, is_first: bool, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._call = call
@@ -70,35 +77,31 @@ class SnapshotReader(QObject):
 
     def start(self) -> None:
         """Ask for everything. What one sees first is asked first."""
-        self._ask("status")
+        reply = self._connect("status", None, self._on_answer("status"))
+        reply.failed.connect(self._on_failed)
         self._ask_page(0)
-        self._ask("base.show")
-        self._ask("history", self.HISTORY)
-        self._ask("history.marks")
-        self._ask("samples")
-        self._ask("events", EventsArgs(limit=_NUM_EVENTS))
+        for verb, args in _DETAILS.items():
+            reply = self._connect(verb, args, self._on_answer(verb))
+            reply.failed.connect(self._on_detail_failed(verb))
 
     def cancel(self) -> None:
         """Ask no more and say nothing."""
-        self._is_over = True
-        for reply in self._replies:
-            reply.cancel()
+        self._end()
         self.deleteLater()
-
-    def _ask(self, verb: str, args: Struct | None = None) -> None:
-        self._connect(verb, args, lambda answer: self._on_answer(verb, answer))
 
     def _ask_page(self, offset: int) -> None:
         if offset == 0:
             self._jobs.clear()
-        args = QueueListArgs(offset=offset, limit=PAGE)
-        self._connect("queue.list", args, lambda page: self._on_page(offset, page))
+        reply = self._connect(
+            "queue.list", QueueListArgs(offset=offset, limit=PAGE), lambda page: self._on_page(offset, page)
+        )
+        reply.failed.connect(self._on_failed)
 
-    def _connect(self, verb: str, args: Struct | None, take: Callable[[Any], None]) -> None:
+    def _connect(self, verb: str, args: Struct | None, take: Callable[[Any], None]) -> Any:
         reply = self._call(verb, args)
         self._replies.append(reply)
         reply.done.connect(take)
-        reply.failed.connect(self._on_failed)
+        return reply
 
     def _on_page(self, offset: int, page: QueueResult) -> None:
         if self._is_over:
@@ -114,35 +117,41 @@ class SnapshotReader(QObject):
             self._num_tries += 1
             self._ask_page(0)
         else:
-            self._on_answer("queue.list", list(self._jobs.values()))
+            self._take("queue.list", list(self._jobs.values()))
 
-    def _on_answer(self, verb: str, answer: Any) -> None:
+    def _on_answer(self, verb: str) -> Callable[[Any], None]:
+        return lambda answer: self._take(verb, answer)
+
+    def _on_detail_failed(self, verb: str) -> Callable[[ErrorBody], None]:
+        return lambda error: self._on_failed(error) if error.status == _AWAY else self._take(verb, None)
+
+    def _take(self, verb: str, answer: Any) -> None:
         if self._is_over:
             return
         self._answers[verb] = answer
-        if len(self._answers) == 7:
+        if len(self._answers) == 2 + len(_DETAILS):
             self._is_over = True
             self.done.emit(self._snapshot())
 
     def _on_failed(self, error: ErrorBody) -> None:
         if not self._is_over:
-            self._is_over = True
-            for reply in self._replies:
-                reply.cancel()
+            self._end()
             self.failed.emit(error)
+
+    def _end(self) -> None:
+        self._is_over = True
+        for reply in self._replies:
+            reply.cancel()
 
     def _snapshot(self) -> Snapshot:
         answers = self._answers
-        base: BaseResult = answers["base.show"]
-        events: EventsResult = answers["events"]
-        samples: SamplesResult = answers["samples"]
         return Snapshot(
             status=answers["status"],
             jobs=answers["queue.list"],
-            history=answers["history"],
-            marks=answers["history.marks"],
-            samples=samples.rows,
-            events=events.events,
-            base=base.base,
-            lineage=base.lineage,
+            history=answers["history"] or HistoryResult(),
+            marks=answers["history.marks"] or HistoryMarksResult(),
+            samples=(answers["samples"] or SamplesResult(rows=[])).rows,
+            events=(answers["events"] or EventsResult(events=[])).events,
+            base=(answers["base.show"] or BaseResult(base=None)).base,
+            lineage=(answers["base.show"] or BaseResult(base=None)).lineage,
         )

@@ -28,7 +28,7 @@ from backend.contract.events import (
 from backend.contract.results import HistoryMarksResult, HistoryResult
 from backend.contract.status import EvaluationRow, StatusView
 from gui.client.connection_state import ConnectionState
-from gui.state.snapshot import Snapshot, SnapshotReader
+from gui.state.snapshot import HISTORY, Snapshot, SnapshotReader
 from gui.state.stores import Stores
 
 _GAP_MS = 1000
@@ -152,6 +152,7 @@ class Sync(QObject):
         stores.notices.load(snapshot.events)
         stores.base.load(snapshot.base, snapshot.lineage)
         self._take_status(snapshot.status)
+        self._fetch_tail()
         self._is_loaded = True
         self._is_back = False
         self.loaded.emit()
@@ -249,8 +250,19 @@ class Sync(QObject):
     def _fetch_history(self) -> None:
         """Another lineage: another curve."""
         self._gap = None
-        self._ask_history(SnapshotReader.HISTORY, self._stores.metrics.load)
+        self._ask_history(HISTORY, self._on_history_done)
         self._marks_timer.start()
+
+    def _on_history_done(self, history: HistoryResult) -> None:
+        self._stores.metrics.load(history)
+        self._fetch_tail()
+
+    def _fetch_tail(self) -> None:
+        """The newest steps one by one, whatever the length of the whole."""
+        tail = self._stores.metrics.thinned_tail
+        if tail is not None:
+            args = HistoryArgs(start=tail[0], end=tail[1], buckets=_MAX_BUCKETS)
+            self._ask_history(args, self._stores.metrics.fill)
 
     def _ask_history(self, args: HistoryArgs, take: Any) -> Any:
         reply = self._backend.call("history", args)

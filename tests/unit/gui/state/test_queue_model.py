@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from pytestqt.modeltest import ModelTester
-from pytestqt.qtbot import QtBot
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtWidgets import QListView
+from pytestqt.modeltest import ModelTester
+from pytestqt.qtbot import QtBot
 
 from backend.contract.arguments import MoveArgs, PriorityArgs
 from backend.contract.jobs import JobState, JobView, Priority
