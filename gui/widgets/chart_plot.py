@@ -10,7 +10,7 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QFont, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QFont, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from gui.theme.font import small
@@ -148,6 +148,7 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.hover.setZValue(10)
         self._picture = picture
         self._shows_focus = False
+        self._has_mouse = False
         self.set_tokens(picture.tokens)
         self._mouse = pg.SignalProxy(
             self.scene().sigMouseMoved, rateLimit=_HOVERS_PER_SECOND, slot=self._on_mouse_moved, threadSafe=False
@@ -186,7 +187,7 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         return self.left_axis.ticks(lo, hi, self.box.height())[1]
 
     def _on_mouse_moved(self, arguments: tuple[Any]) -> None:
-        inside = self.underMouse() and self.box.sceneBoundingRect().contains(arguments[0])
+        inside = self._has_mouse and self.box.sceneBoundingRect().contains(arguments[0])
         self.mouse_at.emit(self.box.mapFromScene(arguments[0]).x() if inside else None)
 
     def _on_box_resized(self, _box: object) -> None:
@@ -196,8 +197,13 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def keyPressEvent(self, ev: QKeyEvent) -> None:
         ev.ignore()  # the chart around it knows the keys
 
+    def mouseMoveEvent(self, ev: QMouseEvent) -> None:
+        self._has_mouse = True
+        super().mouseMoveEvent(ev)
+
     def leaveEvent(self, ev: QEvent) -> None:
         super().leaveEvent(ev)
+        self._has_mouse = False  # a move that waits for its turn comes too late
         self.mouse_at.emit(None)
 
     def focusInEvent(self, ev: QFocusEvent) -> None:

@@ -1,0 +1,94 @@
+"""The small curve: its words, its crosshair, what it survives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from gui.theme.palette import Look
+from gui.widgets.sparkline import Sparkline
+from tests.fakes.dressed import look
+
+__all__ = ["look"]
+
+
+@pytest.fixture
+def small(qtbot: QtBot, look: Look) -> Sparkline:
+    made = Sparkline("Gradient norm")
+    qtbot.addWidget(made)
+    made.resize(140, 90)
+    made.set_value("0.41")
+    made.set_data(np.arange(101.0), np.arange(101.0) / 10)
+    made.show()
+    return made
+
+
+def test_mouse_tells_the_point_it_is_at(qtbot: QtBot, small: Sparkline) -> None:
+    with qtbot.waitSignal(small.hovered) as told:
+        qtbot.mouseMove(small, QPoint(70, 60))
+
+    assert told.args[0] == pytest.approx(50.0, abs=1.0)
+
+
+def test_leaving_takes_the_crosshair_away(qtbot: QtBot, small: Sparkline) -> None:
+    qtbot.mouseMove(small, QPoint(70, 60))
+
+    with qtbot.waitSignal(small.hovered) as told:
+        QApplication.sendEvent(small, QEvent(QEvent.Type.Leave))
+
+    assert told.args == [None]
+
+
+def test_set_hover_is_shown_and_silent(qtbot: QtBot, small: Sparkline) -> None:
+    before = small.grab().toImage()
+
+    with qtbot.assertNotEmitted(small.hovered):
+        small.set_hover(50.0)
+
+    assert small.grab().toImage() != before
+
+
+def test_value_under_the_crosshair_is_written_as_asked(small: Sparkline) -> None:
+    asked: list[float] = []
+    small.set_format(lambda value: asked.append(value) or "shown")
+    small.set_hover(30.0)
+    small.grab()
+
+    assert asked == [3.0]
+
+
+def test_crosshair_stays_where_it_was_when_points_come(small: Sparkline) -> None:
+    small.set_hover(50.0)
+    small.set_data(np.arange(201.0), np.arange(201.0))
+    asked: list[float] = []
+    small.set_format(lambda value: asked.append(value) or "shown")
+    small.grab()
+
+    assert asked == [50.0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [1.0], [2.0, 2.0], [float("nan")] * 3, [1.0, float("inf"), 2.0], [1e308, -1e308], [0.0, 0.0, 0.0]],
+)
+def test_sparkline_survives(small: Sparkline, values: list[float]) -> None:
+    small.set_data(np.arange(len(values), dtype=np.float64), values)
+    small.set_hover(1.0)
+
+    assert not small.grab().isNull()
+
+
+def test_long_titles_and_small_places_are_borne(small: Sparkline) -> None:
+    small.set_title("x" * 5000)
+    small.set_value("y" * 5000)
+    small.resize(8, 8)
+
+    assert not small.grab().isNull()
+
+
+def test_sparkline_says_its_name_and_value(small: Sparkline) -> None:
+    assert small.accessibleName() == "Gradient norm"
+    assert small.accessibleDescription() == "0.41"
