@@ -6,6 +6,7 @@ A client of the API like any other: it sets the base model, adds a file and watc
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,23 +28,17 @@ from backend.cli.words import clean, duration, loss
 from backend.contract.errors import ConflictError, EverstepError, StopFileError
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, JobState, JobView
 from backend.contract.models import SAMPLE as SAMPLE_SOURCE
-from backend.contract.models import SAMPLE_NAME
+from backend.contract.models import SAMPLE_NAME, SAMPLE_SETTINGS
 from backend.contract.status import RunState, StatusView
 from backend.formats.workspace import Workspace
 from backend.store import durable
 
 SAMPLE = Path(__file__).resolve().parents[2] / "resources" / "sample"
+MAIN = SAMPLE.parents[1] / "main.py"
 TRAINING_FILE, HELD_OUT_FILE = SAMPLE / "training.jsonl", SAMPLE / "held_out.jsonl"
-EXAMPLES_PER_STEP = 8
+EXAMPLES_PER_STEP = int(SAMPLE_SETTINGS["training.gradient_accumulation_steps"])
 SETTINGS = {
-    "training.quantization": "none",
-    "training.lora_r": 16,
-    "training.lora_alpha": 32.0,
-    "training.max_length": 512,
-    "training.per_device_train_batch_size": 1,
-    "training.gradient_accumulation_steps": EXAMPLES_PER_STEP,
-    "training.num_train_epochs": 1,
-    "training.num_samples": 2,
+    **SAMPLE_SETTINGS,
     "service.heldout_max_share": 0.0,  # the held-out rows have a file of their own
 }
 _POLL_SECONDS = 0.3
@@ -76,11 +71,10 @@ def command(
     """Train a small real model on sample data and compare its answers before and after."""
     if steps is not None and steps < 1:
         raise actions.ArgumentError(f"--steps cannot be {steps}; it is 1 or more.")
-    if not headless:
-        _tell_about_the_window()
     named = workspace or os.environ.get(WORKSPACE_VARIABLE)
     session = Session(Workspace(Path(named) if named else user_data_path("everstep") / "demo"), as_json=json)
-    result = run(session, steps)
+    has_window = not (headless or json) and _open_window(session.workspace)
+    result = run(session, steps, has_window=has_window)
     if json:
         print_json(result)
     else:
@@ -88,10 +82,10 @@ def command(
     return actions.EXIT_OK
 
 
-def run(session: Session, steps: int | None) -> DemoResult:
+def run(session: Session, steps: int | None, *, has_window: bool = False) -> DemoResult:
     """Everything the demo does, in order."""
     started = time.monotonic()
-    with Stages() as stages, _service_of(session):
+    with Stages() as stages, _service_of(session, is_shared=has_window):
         stages.say(f"The demo works in {session.workspace.root}")
         _make_ready_to_train(session)
         _set_base(session, stages)
@@ -109,9 +103,9 @@ def run(session: Session, steps: int | None) -> DemoResult:
 
 
 @contextmanager
-def _service_of(session: Session) -> Iterator[None]:
-    """The service, ended afterwards if it was started here; also when the demo is interrupted."""
-    was_there = session.has_service
+def _service_of(session: Session, *, is_shared: bool) -> Iterator[None]:
+    """The service, ended afterwards if it was started here for nobody else; also when the demo is interrupted."""
+    was_there = is_shared or session.has_service
     try:
         yield
     except KeyboardInterrupt:
@@ -129,11 +123,20 @@ def _shut_down(session: Session) -> None:
         tell(str(problem))
 
 
-def _tell_about_the_window() -> None:
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
-        tell("The window comes in a later release; the demo runs here at the prompt.")
-    else:
+def _open_window(workspace: Workspace) -> bool:
+    """Show the same workspace in the window, which stays when the demo is over. False where there is no display."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"):
         tell("There is no display here; the demo runs the same job at the prompt.")
+        return False
+    tell("The window opens beside this prompt and shows the same job.")
+    subprocess.Popen(
+        [sys.executable, str(MAIN), "gui", "--workspace", str(workspace.root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C here ends the demo, not the window
+    ).returncode = 0  # it outlives this prompt; without this Popen warns when it is collected
+    return True
 
 
 # ---- before training ---------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from backend.contract.errors import ErrorBody
+from backend.contract.models import SAMPLE, SAMPLE_SETTINGS
 from gui.actions.registry import Actions
 from gui.dialogs.first_run import FirstRun
 from gui.state.stores import Stores
 
 SAMPLE_FILE = Path(__file__).resolve().parents[2] / "resources" / "sample" / "training.jsonl"
-SAMPLE = "sample"
 
 
 class FirstSteps(QObject):
@@ -30,7 +30,13 @@ class FirstSteps(QObject):
 
     def _on_sample_requested(self) -> None:
         self._wants_sample_file = True
+        self._make_quick()
         self._on_base_requested(SAMPLE)
+
+    def _make_quick(self) -> None:
+        # Only a workspace without a model gets here, so nobody's choice is overruled that a checkpoint rests on.
+        for key, value in SAMPLE_SETTINGS.items():
+            self._actions.set_config(key, str(value))
 
     def _on_base_requested(self, source: str) -> None:
         self._actions.set_base(source).failed.connect(self._on_failed)

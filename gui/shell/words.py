@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from backend.contract.status import Activity, StatusView
+from backend.contract.status import Activity, RunState, StatusView
 from gui.widgets import numbers
 
 SEPARATOR = " · "
@@ -28,6 +28,7 @@ def activity_word(status: StatusView | None) -> str:
 def what_trains(status: StatusView) -> str:
     """Where it is and when it is done; data names are left out, so that this needs no cleaning."""
     parts = []
+    is_running = status.run_state is RunState.RUNNING
     if status.global_step:
         parts.append(_tr("step {step}").format(step=numbers.count(status.global_step)))
     job = status.job
@@ -35,10 +36,10 @@ def what_trains(status: StatusView) -> str:
         share = min(job.done_steps / job.total_steps, 1.0)
         parts.append(_tr("file {share}").format(share=numbers.percent(share)))
         left = numbers.time_left(status.eta_seconds)
-        if left:
+        if left and is_running:
             parts.append(left)
     done_at = numbers.done_at(status.queue_eta_seconds)
-    if done_at:
+    if done_at and is_running:  # while it is held nobody knows
         parts.append(_tr("queue done {time}").format(time=done_at))
     return SEPARATOR.join(parts)
 

@@ -300,12 +300,31 @@ def test_demo_ends_the_service_that_it_started(
     assert len(waited) == 1
 
 
-@pytest.mark.parametrize(("display", "told"), [("", "no display"), (":0", "later release")])
 def test_demo_says_in_one_line_why_there_is_no_window(
-    display: str, told: str, engine: FakeEngine, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DISPLAY", display)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     answer = prompt("demo", "--steps", 1)
     assert answer.code == 0
-    assert told in answer.err.splitlines()[0]
+    assert "no display" in answer.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("words", [[], ["--headless"], ["--json"]])
+def test_demo_opens_the_window_of_its_workspace_when_a_person_looks_on(
+    words: list[str], engine: FakeEngine, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+
+    class Started:
+        returncode: int | None = None
+
+        def __init__(self, command: list[str], **_options: object) -> None:
+            started.append(command)
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("backend.cli.demo.subprocess.Popen", Started)
+    assert prompt("demo", "--steps", 1, *words).code == 0
+    opened = [command[-4:] for command in started]
+    assert [words[1:3] for words in opened] == ([] if words else [["gui", "--workspace"]])
+    assert "shutdown" not in engine.fake.names() or words
