@@ -216,7 +216,15 @@ class _ImpatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: how we end is the service's affair."""
+    """uvicorn's server without its signal handlers: how we end is the service's affair. Nor does it look ten times a
+    second whether it shall end: it is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end_wanted = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.end_wanted.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -244,6 +252,7 @@ class ApiServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=32 * 1024,
         )
@@ -259,5 +268,6 @@ class ApiServer:
         """Finish the requests at hand and return from `serve`."""
         if self._server is not None:
             self._server.should_exit = True
+            self._server.end_wanted.set()
         else:
             self._socket.close()

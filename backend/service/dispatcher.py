@@ -1,5 +1,5 @@
-"""From queue to control.json: gather facts, decide, carry out. Runs whenever something changed, and twice a second
-for what nobody announces: the `.stop` file, the disk, time."""
+"""From queue to control.json: gather facts, decide, carry out. Runs whenever something changed; for what nobody
+announces (the `.stop` file, the disk, time) it looks twice a second."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from backend.store.database import Transaction
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.5
+_LONGEST_REST_SECONDS = 5.0
 _AFTER_ERROR_SECONDS = 2.0
 _STARTED_WITH_THE_QUEUE = ACTIVE_STATES | {JobState.CHECKING, JobState.QUEUED}
 
@@ -64,7 +65,17 @@ class Dispatcher:
                 await asyncio.sleep(_AFTER_ERROR_SECONDS)
                 continue
             if not again:
-                await until_set(self._core.dispatch_wanted, _TICK_SECONDS)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until something changed; the database is not asked for what only time, disk and `.stop` file can tell."""
+        before, until = self._unannounced(), time.monotonic() + _LONGEST_REST_SECONDS
+        while not await until_set(self._core.dispatch_wanted, _TICK_SECONDS):
+            if time.monotonic() > until or self._unannounced() != before:
+                break
+
+    def _unannounced(self) -> tuple[bool, bool, bool]:
+        return self._core.workspace.stop_file.exists(), self._may_start(), self._is_idle_for_long()
 
     async def step(self) -> bool:
         """Decide once and do it; True when the next decision is due at once."""
@@ -114,9 +125,8 @@ class Dispatcher:
         )
 
     def _facts(self, stored: _Stored) -> Facts:
-        core, keeper, process = self._core, self._keeper, self._keeper.current
+        core, process = self._core, self._keeper.current
         assigned = self._assigned(stored)
-        idle_seconds = time.monotonic() - keeper.idle_since
         return Facts(
             run_state=stored.run_state,
             stop_file=self._saw_stop_file,
@@ -130,8 +140,12 @@ class Dispatcher:
             was_told_to_stop=process is not None and process.was_told_to_stop,
             assigned_job=assigned.job_id if assigned else None,
             trainer_fits=stored.trainer_fits,
-            is_idle_for_long=assigned is None and idle_seconds > core.config.config.service.idle_retire_minutes * 60,
+            is_idle_for_long=assigned is None and self._is_idle_for_long(),
         )
+
+    def _is_idle_for_long(self) -> bool:
+        limit = self._core.config.config.service.idle_retire_minutes * 60
+        return time.monotonic() - self._keeper.idle_since > limit
 
     def _assigned(self, stored: _Stored) -> Assignment | None:
         """The assignment the trainer has and did not end."""

@@ -65,6 +65,9 @@ class Ending:
         needed_since = time.monotonic()
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            if not options.until_idle and self._has_clients():  # a window that listens is a client
+                needed_since = time.monotonic()
+                continue
             rest = await self._core.read(self._look)
             is_idle = rest.is_idle and not self._has_other_work()
             quiet_ticks = quiet_ticks + 1 if is_idle else 0
@@ -72,7 +75,7 @@ class Ending:
                 if quiet_ticks >= _QUIET_TICKS:
                     self._core.end(1 if rest.needs_person else 0, stops_trainer=True)
                 continue
-            if not is_idle or rest.holds_job or self._has_clients():
+            if not is_idle or rest.holds_job:
                 needed_since = time.monotonic()
             elif time.monotonic() - needed_since > (options.linger_seconds or 0):
                 self._core.end(0, stops_trainer=True)

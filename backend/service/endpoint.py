@@ -31,10 +31,9 @@ def make(port: int, program_version: str) -> Endpoint:
 
 
 def publish(path: Path, endpoint: Endpoint) -> None:
-    """Write the file, 0600 from its first moment; a file or link that lay there goes first."""
-    durable.remove_file(path)
-    durable.write_new(path, msgspec.json.encode(endpoint), mode=0o600)
-    durable.fsync_folder(path.parent)
+    """Write the file, 0600 from its first moment, in one go: whoever looks finds the old one or the new one. A link
+    that lay there is replaced itself, not what it points to."""
+    durable.commit_file(path, msgspec.json.encode(endpoint), mode=0o600)
 
 
 def withdraw(path: Path) -> None:

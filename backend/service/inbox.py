@@ -66,7 +66,7 @@ class Inbox:
 
     async def _watch(self) -> None:
         try:
-            async for _changes in awatch(self._folder, recursive=False, debounce=200, step=50):
+            async for _changes in awatch(self._folder, recursive=False, debounce=400, step=200):
                 self._events.set()
         except OSError as problem:  # no more watches to be had: the sweep still finds everything
             log.warning("The inbox is swept only, not watched: %s", problem)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -40,6 +41,7 @@ class StatusFiles:
         self._has_listeners = has_listeners
         self._written: StatusView | None = None
         self._told: StatusView | None = None
+        self._seen: tuple[Any, ...] = ()
         self._disk_failed = False
 
     async def run(self) -> None:
@@ -51,6 +53,10 @@ class StatusFiles:
     async def beat(self) -> None:
         """Once; nothing is told or written while nothing changed."""
         is_heard = self._has_listeners()
+        marks = self._marks()
+        if not is_heard and marks == self._seen:
+            return
+        self._seen = marks
         view = await self._core.read(partial(self._board.view, looks_at_machine=is_heard))
         told = _lasting(view)
         if is_heard and told != self._told:
@@ -60,6 +66,12 @@ class StatusFiles:
         if written != self._written:
             self._written = written
             await self._core.with_files(self._write, view)
+
+    def _marks(self) -> tuple[Any, ...]:
+        """What the status is made of, where that costs nothing to ask."""
+        core, trainer = self._core, self._board.trainer
+        pid = trainer.identity.pid if trainer is not None else 0
+        return core.database.num_commits, core.workspace.stop_file.exists(), pid, *vars(core.live).values()
 
     def _write(self, view: StatusView) -> None:
         workspace = self._core.workspace

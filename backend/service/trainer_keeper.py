@@ -28,7 +28,7 @@ from backend.versions import retention
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _AFTER_ERROR_SECONDS = 1.0
 _LOCK_SECONDS = 5.0
 _RECORDED_END_SECONDS = 0.3
@@ -48,6 +48,7 @@ class TrainerKeeper:
         """time.monotonic() before which no trainer is started."""
         self.idle_since = time.monotonic()
         self._retiring: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
         self.is_trusted = False
         """Whether head checkpoint and index were looked at since the last trainer ended."""
 
@@ -115,6 +116,7 @@ class TrainerKeeper:
     def _take(self, process: TrainerProcess) -> None:
         self.current = self._board.trainer = process
         self.idle_since = time.monotonic()
+        self._arrived.set()
 
     async def _settle_ended(self, attempt: Attempt, *, is_newest: bool) -> None:
         """An attempt that ended while no service was there. Only the newest can have had the active job."""
@@ -137,13 +139,17 @@ class TrainerKeeper:
         """Listen to the present trainer, for as long as the service lives."""
         while True:
             process = self.current
+            if process is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
             try:
-                if process is None or not await self._listen(process):
+                if not await self._listen(process):
                     await asyncio.sleep(_POLL_SECONDS)
             except (EverstepError, OSError) as problem:  # the disk may be full: what was not stored is read again
                 log.error("The trainer's news could not be stored: %s", problem)
                 self._core.live.error = str(problem)
-                if process is not None and process is self.current:
+                if process is self.current:
                     await self._rewind(process)
                 await asyncio.sleep(_AFTER_ERROR_SECONDS)
 

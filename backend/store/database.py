@@ -44,6 +44,8 @@ class Database:
         self.epoch = ""
         """Random; another one after the database was rebuilt."""
         self.last_sequence = _last_sequence(connection)
+        self.num_commits = 0
+        """Since opening; the same number again means that nothing was changed meanwhile."""
         self.repaired = ""
         """What was repaired at opening, as a sentence; '' when nothing was. Also recorded as a Notice."""
         self._connection = connection
@@ -121,6 +123,7 @@ class Database:
                 except BaseException:
                     self._roll_back()
                     raise
+            self.num_commits += 1
             self.last_sequence += len(lines)
             self._pending.extend(lines)
             try:

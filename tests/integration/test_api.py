@@ -7,7 +7,9 @@ import http.client
 import json
 import socket
 import stat
+import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -286,3 +288,31 @@ def test_open_streams_end_with_the_service_and_nothing_is_complained_of(service:
     log = "".join(path.read_text() for path in service.workspace.logs.glob("*.log"))
     assert " ERROR " not in log
     assert " WARNING " not in log
+
+
+def test_service_that_may_leave_stays_while_somebody_listens(service: RunningService) -> None:
+    service.start("--linger", "0.5")
+    stream = Stream(service)
+    with pytest.raises(subprocess.TimeoutExpired):
+        service.wait(2.0)
+    stream.close()
+    assert service.wait() == 0
+
+
+def test_gauges_come_at_most_once_a_second_and_only_when_something_changed(running_service: RunningService) -> None:
+    with contextlib.closing(Stream(running_service)) as stream:
+        stream.until("status_changed")
+        begun = time.monotonic()
+        num_told = 0
+        while time.monotonic() - begun < 5:  # the machine's load is news every two seconds, nothing else is
+            num_told += stream.next().get("event") == "status_changed"
+        assert num_told <= 5
+
+
+def test_machine_is_not_looked_at_when_nobody_listens(running_service: RunningService) -> None:
+    last = running_service.workspace.last_status_file
+    running_service.call("pause")
+    view = running_service.until(
+        lambda: (found := json.loads(last.read_bytes())) and found["run_state"] == "paused" and found
+    )
+    assert view["machine"] is None

@@ -162,3 +162,14 @@ def test_streams_end_when_the_feed_is_closed() -> None:
         assert feed.num_listeners == 0
 
     run(work())
+
+
+def test_nothing_is_made_ready_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = make_feed(Log(3))
+
+    def refuse(*_arguments: Any) -> bytes:
+        raise AssertionError("encoded for nobody")
+
+    monkeypatch.setattr(feed, "_frame", refuse)
+    feed.publish(4, notice(4))
+    feed.publish_gauge(step(1))
