@@ -71,6 +71,8 @@ class SnapshotReader(QObject):
         self._is_first = is_first
         self._answers: dict[str, Any] = {}
         self._jobs: dict[int, JobView] = {}
+        self._totals: set[int] = set()
+        self._is_disturbed = False
         self._num_tries = 1
         self._replies: list[Any] = []
         self._is_over = False
@@ -89,12 +91,18 @@ class SnapshotReader(QObject):
         self._end()
         self.deleteLater()
 
+    def disturb(self) -> None:
+        """The queue changed while it was read: its pages may not fit together."""
+        self._is_disturbed = True
+
     def _ask_page(self, offset: int) -> None:
         if offset == 0:
             self._jobs.clear()
-        reply = self._connect(
-            "queue.list", QueueListArgs(offset=offset, limit=PAGE), lambda page: self._on_page(offset, page)
-        )
+            self._totals.clear()
+            self._is_disturbed = False
+        limit = PAGE if self._num_tries < _MAX_TRIES else None  # what never rests is read in one piece
+        args = QueueListArgs(offset=offset, limit=limit)
+        reply = self._connect("queue.list", args, lambda page: self._on_page(offset, page))
         reply.failed.connect(self._on_failed)
 
     def _connect(self, verb: str, args: Struct | None, take: Callable[[Any], None]) -> Any:
@@ -109,11 +117,14 @@ class SnapshotReader(QObject):
         self._jobs.update((job.job_id, job) for job in page.jobs)
         if offset == 0 and self._is_first:
             self.first_page.emit(page.jobs)
-        is_whole = page.num_jobs == 0 or len(page.jobs) > PAGE  # a service that knows no pages
+        self._totals.add(page.num_jobs)
         end = offset + len(page.jobs)
-        if not is_whole and page.jobs and end < page.num_jobs:
+        is_one_piece = offset == 0 and (end >= page.num_jobs or len(page.jobs) > PAGE)
+        if is_one_piece or self._num_tries >= _MAX_TRIES:
+            self._take("queue.list", list(self._jobs.values()))
+        elif page.jobs and end < page.num_jobs:
             self._ask_page(end)
-        elif not is_whole and len(self._jobs) != page.num_jobs and self._num_tries < _MAX_TRIES:
+        elif self._is_disturbed or self._totals != {len(self._jobs)}:
             self._num_tries += 1
             self._ask_page(0)
         else:

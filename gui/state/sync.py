@@ -136,6 +136,8 @@ class Sync(QObject):
     def _on_event(self, event: ServiceEvent) -> None:
         if self._reader is not None or self._waiting:
             self._waiting.append(event)
+            if self._reader is not None and isinstance(event, JobChanged | JobRemoved | QueueReordered):
+                self._reader.disturb()
         elif self._is_loaded or isinstance(event, StatusChanged):
             self._apply(event)
 
