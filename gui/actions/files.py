@@ -35,6 +35,7 @@ class _Batch:
     after: int | None
     num_paths: int = 0
     num_sent: int = 0
+    num_last: int = 0
     num_jobs: int = 0
     is_cancelled: bool = False
     refused: list[RefusedFile] = field(default_factory=list)
@@ -97,6 +98,7 @@ class FileActions(QObject):
             self.progressed.emit(batch.num_sent, batch.num_paths)
         paths = [batch.paths.popleft() for _ in range(min(SLICE, len(batch.paths)))]
         batch.num_sent += len(paths)
+        batch.num_last = len(paths)
         # Its words are said when the whole batch is through.
         self._reply = self._errands.ask("add", AddArgs(paths=paths, priority=batch.priority))
         self._reply.done.connect(self._on_added)
@@ -113,7 +115,9 @@ class FileActions(QObject):
         self._send_next()
 
     def _on_failed(self, error: ErrorBody) -> None:
-        self._batches[0].is_cancelled = True  # said already; the rest would fare no better
+        batch = self._batches[0]
+        batch.is_cancelled = True  # said already; the rest would fare no better
+        batch.num_sent -= batch.num_last
         self._send_next()
 
     def _finish(self, batch: _Batch) -> None:
@@ -122,7 +126,7 @@ class FileActions(QObject):
         if batch.num_paths > SLICE:
             self.progressed.emit(0, 0)
         if batch.is_cancelled and batch.num_paths > batch.num_sent:
-            words = self.tr("Stopped: {0} files were added, {1} were not sent.")
+            words = self.tr("Stopped: {0} files were added, {1} were not.")
             self._errands.done.emit(words.format(count(batch.num_jobs), count(batch.num_paths - batch.num_sent)))
         elif batch.num_jobs == 1:
             self._errands.done.emit(self.tr("1 file was added."))
