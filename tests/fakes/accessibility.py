@@ -34,7 +34,8 @@ def unnamed_widgets(root: QWidget) -> list[str]:
     """Paths (`MainWindow/TrainPage/FlatButton`) of interactive widgets below `root` without an accessible name.
 
     Interactive is what takes focus or is of a kind that people operate or read values from. Qt's own inner parts
-    (scroll bars, the viewport of a list, the line of a combo box) speak through the widget they belong to.
+    (scroll bars, the viewport of a list, the line of a combo box, the cross in a
+    field) speak through the widget they belong to.
     """
     return [
         _path(root, widget)
@@ -46,7 +47,7 @@ def unnamed_widgets(root: QWidget) -> list[str]:
 def _is_spoken(widget: QWidget) -> bool:
     if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
         return False
-    if isinstance(widget.parentWidget(), QComboBox | QAbstractSpinBox):
+    if isinstance(widget.parentWidget(), QComboBox | QAbstractSpinBox | QLineEdit):
         return False
     return isinstance(widget, _SPOKEN) or (widget.focusPolicy().value & 1 == 1 and not widget.isWindow())
 
