@@ -35,6 +35,20 @@ class Columns(NamedTuple):
         """True when every group is a single value."""
         return self.lo is self.hi or bool(np.array_equal(self.lo, self.hi, equal_nan=True))
 
+    def cut(self, x0: float, x1: float) -> Columns:
+        """Neighbours beyond x0 and x1 moved along their lines to the edge: what can be seen between the two."""
+        if len(self.x) < 2:
+            return self
+        x, *values = (column.copy() for column in self)
+        for outer, inner, edge in ((0, 1, x0), (-1, -2, x1)):
+            is_beyond = x[outer] < edge if outer == 0 else x[outer] > edge
+            if is_beyond and x[inner] != x[outer]:
+                share = min((edge - x[inner]) / (x[outer] - x[inner]), 1.0)
+                for column in values:
+                    column[outer] = column[inner] + share * (column[outer] - column[inner])
+                x[outer] = edge
+        return Columns(x, *values)
+
 
 EMPTY = Columns(*(np.empty(0) for _ in range(4)))
 

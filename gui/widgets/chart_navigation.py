@@ -128,7 +128,8 @@ class ChartNavigation(QObject):
     def _fitted_y(self) -> tuple[float, float]:
         picture, width = self._picture, max(int(self._plot.mapping().width), 1)
         raw, smooth, validation = (
-            line.columns(*self.x_range, width) for line in (picture.raw, picture.smooth, picture.validation)
+            line.columns(*self.x_range, width).cut(*self.x_range)
+            for line in (picture.raw, picture.smooth, picture.validation)
         )
         lines = [smooth] if picture.shows_train else []
         lines += [validation] if picture.shows_validation else []

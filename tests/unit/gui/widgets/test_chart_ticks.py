@@ -12,10 +12,9 @@ from gui.widgets.numbers import THIN_SPACE
 
 
 @pytest.mark.parametrize("span", [1e-9, 3e-4, 0.7, 1.0, 42.0, 1e6, 1e30])
-@pytest.mark.parametrize("start", [0.0, 11_880.0, -5.0])
-def test_linear_gives_a_few_round_values_inside(span: float, start: float) -> None:
-    if span < abs(start) * 1e-10:
-        pytest.skip("no room between neighbouring numbers")
+@pytest.mark.parametrize("share", [0.0, 11_880.0, -5.0])
+def test_linear_gives_a_few_round_values_inside(span: float, share: float) -> None:
+    start = span * share
     step, values = ticks.linear(start, start + span, 8)
 
     assert 2 <= len(values) <= 9

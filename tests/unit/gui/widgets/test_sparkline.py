@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.theme.palette import Look
 from gui.widgets.sparkline import Sparkline
-from tests.fakes.dressed import look
-
-__all__ = ["look"]
 
 
 @pytest.fixture
-def small(qtbot: QtBot, look: Look) -> Sparkline:
+def small(qtbot: QtBot) -> Sparkline:
     made = Sparkline("Gradient norm")
     qtbot.addWidget(made)
     made.resize(140, 90)
@@ -26,15 +23,23 @@ def small(qtbot: QtBot, look: Look) -> Sparkline:
     return made
 
 
+def move_mouse(small: Sparkline, x: float) -> None:
+    place, no_button = QPointF(x, 60.0), Qt.MouseButton.NoButton
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, place, small.mapToGlobal(place), no_button, no_button, Qt.KeyboardModifier.NoModifier
+    )
+    QApplication.sendEvent(small, event)
+
+
 def test_mouse_tells_the_point_it_is_at(qtbot: QtBot, small: Sparkline) -> None:
     with qtbot.waitSignal(small.hovered) as told:
-        qtbot.mouseMove(small, QPoint(70, 60))
+        move_mouse(small, 70.0)
 
     assert told.args[0] == pytest.approx(50.0, abs=1.0)
 
 
 def test_leaving_takes_the_crosshair_away(qtbot: QtBot, small: Sparkline) -> None:
-    qtbot.mouseMove(small, QPoint(70, 60))
+    move_mouse(small, 70.0)
 
     with qtbot.waitSignal(small.hovered) as told:
         QApplication.sendEvent(small, QEvent(QEvent.Type.Leave))
