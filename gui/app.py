@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -71,6 +71,8 @@ def _make_application() -> QApplication:
 class Everstep(QObject):
     """Everything this window is made of, in the order it comes to life."""
 
+    rooms_joined = Signal()
+
     def __init__(
         self, application: QApplication, options: Options, instance: SingleInstance, faults: FaultWatch
     ) -> None:
@@ -109,6 +111,7 @@ class Everstep(QObject):
         rooms.page_shown.connect(lambda: _log.info("page after %.3f s", seconds_since_start()))
         rooms.live.connect(lambda: _log.info("live after %.3f s", seconds_since_start()))
         rooms.join(self._instance, self._faults)
+        self.rooms_joined.emit()
 
     def _on_look_requested(self) -> None:
         is_dark = self._look.tokens.theme is Theme.DARK

@@ -29,6 +29,8 @@ MAY_PRINT = {
 MAY_IMPORT_LATE = {
     "main.py backend.guardian.guardian": "a role is imported only when it was asked for",
     "main.py backend.cli.main": "a role is imported only when it was asked for",
+    "main.py gui.app": "a role is imported only when it was asked for",
+    "gui/app.py gui.rooms": "the page and its chart library load behind the first frame",
 }
 MANY_PARAMETERS = {"backend/trainer/attention.py document_attention": "called by transformers with these names"}
 # A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
@@ -127,9 +129,7 @@ def test_dangerous_calls_accept_a_plain_no() -> None:
 
 def test_imports_stand_at_the_top() -> None:
     places = [
-        f"{place.split(' ')[0]} {name}"
-        for source in product()
-        for place, name in rules.function_local_imports(source)
+        f"{place.split(' ')[0]} {name}" for source in product() for place, name in rules.function_local_imports(source)
     ]
     assert rules.outside(places, MAY_IMPORT_LATE) == []
 
@@ -137,6 +137,93 @@ def test_imports_stand_at_the_top() -> None:
 def test_function_local_imports_are_found_when_planted() -> None:
     nested = "class A:\n    def b(self):\n        if self.c:\n            from x.y import z\n"
     assert [name for _, name in rules.function_local_imports(Source.of(nested))] == ["x.y"]
+
+
+def test_reasons_for_late_imports_are_used() -> None:
+    used = {
+        f"{place.split(':')[0]} {name}" for source in product() for place, name in rules.function_local_imports(source)
+    }
+    assert [key for key in MAY_IMPORT_LATE if key not in used] == []
+
+
+QT_ROOMS = {
+    "PySide6.QtWidgets": (
+        "gui/app.py",
+        "gui/rooms.py",
+        "gui/shell/",
+        "gui/pages/",
+        "gui/dialogs/",
+        "gui/widgets/",
+        "gui/theme/",
+    ),
+    "PySide6.QtGui": (
+        "gui/app.py",
+        "gui/rooms.py",
+        "gui/shell/",
+        "gui/pages/",
+        "gui/dialogs/",
+        "gui/widgets/",
+        "gui/theme/",
+    ),
+    "PySide6.QtNetwork": ("gui/client/", "gui/shell/single_instance.py"),
+}
+"""Which rooms may use a module of Qt that is not for everybody."""
+
+
+def qt_out_of_place(source: Source) -> list[str]:
+    """Imports of a Qt module in a room that has no business with it."""
+    found = []
+    for node in ast.walk(source.tree):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found += [f"{source.name} {name}" for name in names if name and not _may_use(source.name, name)]
+    return found
+
+
+def _may_use(file_name: str, module: str) -> bool:
+    return module not in QT_ROOMS or file_name.startswith(QT_ROOMS[module])
+
+
+def test_qt_modules_stay_in_their_rooms() -> None:
+    assert [place for source in product() for place in qt_out_of_place(source)] == []
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("gui/state/planted.py", "from PySide6.QtWidgets import QWidget"),
+        ("gui/client/planted.py", "import PySide6.QtWidgets"),
+        ("gui/actions/planted.py", "from PySide6.QtGui import QIcon"),
+        ("gui/pages/train/planted.py", "from PySide6.QtNetwork import QNetworkAccessManager"),
+    ],
+)
+def test_qt_out_of_place_is_found_when_planted(room: str, line: str) -> None:
+    assert qt_out_of_place(Source.of(line, room))
+
+
+WAITING = frozenset({"exec", "processEvents", "waitForConnected", "waitForReadyRead", "waitForFinished", "sleep"})
+"""What holds up or turns round inside the event loop. `QApplication.exec` once, in app.py, is the loop itself."""
+MAY_WAIT = {
+    "gui/app.py": "the event loop itself, and the screenshots that paint as they go",
+    "gui/shell/single_instance.py": "before there is a window, a second start waits for the first",
+}
+
+
+def waits(source: Source) -> list[str]:
+    """Calls after which the window would stand still, or run inside itself."""
+    calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+    named = [(node, node.func.attr) for node in calls if isinstance(node.func, ast.Attribute)]
+    return [f"{source.name}:{node.lineno} {name}" for node, name in named if name in WAITING]
+
+
+def test_window_never_waits() -> None:
+    places = [place for source in product() if source.name.startswith("gui/") for place in waits(source)]
+    assert rules.outside(places, MAY_WAIT) == []
+
+
+@pytest.mark.parametrize("line", ["dialog.exec()", "app.processEvents()", "time.sleep(1)", "process.waitForFinished()"])
+def test_waits_are_found_when_planted(line: str) -> None:
+    assert waits(Source.of(line, "gui/pages/planted.py"))
 
 
 def test_prints_stay_at_the_prompt() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.architecture.source_rules import ROOT
 
+ROOTS = ("backend", "gui")
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
     "importlinter"
 ]["contracts"]
@@ -54,10 +55,11 @@ def plants_of(contract: dict[str, Any]) -> list[tuple[str, str]]:
 
 def make_bare_tree(folder: Path) -> None:
     """The packages of the real tree and those the contracts name, all empty, so that only plants are seen."""
-    packages = {path.parent.relative_to(ROOT) for path in (ROOT / "backend").rglob("*.py")}
-    modules = {path.relative_to(ROOT) for path in (ROOT / "backend").rglob("*.py")}
+    sources = [path for half in ROOTS for path in (ROOT / half).rglob("*.py")]
+    packages = {path.parent.relative_to(ROOT) for path in sources}
+    modules = {path.relative_to(ROOT) for path in sources}
     for importer, imported in (pair for contract in CONTRACTS for pair in plants_of(contract)):
-        packages |= {Path(*name.split(".")) for name in (importer, imported) if name.split(".")[0] == "backend"}
+        packages |= {Path(*name.split(".")) for name in (importer, imported) if name.split(".")[0] in ROOTS}
     for package in packages:
         for level in (package, *package.parents[:-1]):
             (folder / level).mkdir(parents=True, exist_ok=True)
