@@ -32,12 +32,15 @@ MAY_IMPORT_LATE = {
     "main.py gui.app": "a role is imported only when it was asked for",
     "gui/app.py gui.rooms": "the page and its chart library load behind the first frame",
 }
-MANY_PARAMETERS = {"backend/trainer/attention.py document_attention": "called by transformers with these names"}
-# A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
-LONG_FILES: dict[str, int] = {
-    "backend/contract/verbs.py": 446,  # one declaration after the other
+MANY_PARAMETERS = {
+    "backend/trainer/attention.py document_attention": "called by transformers with these names",
+    "gui/dialogs/confirm.py __init__": "the three sentences of a consent, its button and its parent, all named",
 }
-LONG_FUNCTIONS: dict[str, int] = {}
+# A ratchet: files over 400 lines and functions over their budget, with the size they may not exceed.
+LONG_FILES: dict[str, int] = {}
+LONG_FUNCTIONS: dict[str, int] = {
+    "gui/actions/registry.py:_declared": 59,  # one verb after the other
+}
 
 
 @cache
@@ -205,6 +208,7 @@ WAITING = frozenset({"exec", "processEvents", "waitForConnected", "waitForReadyR
 """What holds up or turns round inside the event loop. `QApplication.exec` once, in app.py, is the loop itself."""
 MAY_WAIT = {
     "gui/app.py": "the event loop itself, and the screenshots that paint as they go",
+    "gui/client/decoding.py": "its own thread, which gives way to the window between two slices",
     "gui/shell/single_instance.py": "before there is a window, a second start waits for the first",
 }
 

@@ -24,7 +24,7 @@ MACHINE = re.compile(
             "files" + r"\.pythonhosted",
             "download" + r"\.pytorch",
             "--(extra-)?" + "index-url",
-            "file:" + "///",
+            "file:" + r"///(opt|root|srv|mnt|work|tmp|home)\b",
         ]
     )
 )

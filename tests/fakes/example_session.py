@@ -71,7 +71,7 @@ def job(job_id: int, state: JobState = JobState.QUEUED, **more: Any) -> JobView:
 
 def status(**more: Any) -> StatusView:
     """A status with sensible values."""
-    given = {"workspace": "/home/user/everstep", "activity": Activity.IDLE, "run_state": RunState.RUNNING, **more}
+    given = {"workspace": "/data/everstep", "activity": Activity.IDLE, "run_state": RunState.RUNNING, **more}
     return StatusView(**given)
 
 
@@ -251,7 +251,7 @@ def example_session(num_steps: int = 12_480, num_extra_jobs: int = 0) -> Example
         base=BaseModelView(
             base_id="Qwen3-8B",
             source="Qwen/Qwen3-8B",
-            folder="/home/user/everstep/models/base/Qwen3-8B",
+            folder="/data/everstep/models/base/Qwen3-8B",
             model_type="qwen3",
             num_parameters=8_190_735_360,
         ),
@@ -369,7 +369,7 @@ def _events(num_steps: int, jobs: list[JobView], evaluations: list[EvaluationRow
     running, finished = jobs[0], jobs[-2]
     checkpoint = CheckpointView(
         checkpoint_id=31,
-        path="/home/user/everstep/current_model/step-12400",
+        path="/data/everstep/current_model/step-12400",
         manifest_sha256="b" * 64,
         lineage_id=1,
         branch=0,
