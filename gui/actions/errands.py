@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from msgspec import Struct
 from PySide6.QtCore import QObject, Signal
 
-from backend.contract.errors import ErrorBody
 from backend.contract.jobs import JobView
 from backend.contract.results import Done, UndoResult
 from backend.contract.status import StatusView
@@ -54,16 +53,16 @@ class Errands(QObject):
         reply.done.connect(self._take)
         return reply
 
+    def fetch(self, verb: str, args: Struct | None = None) -> Reply:
+        """A verb whose answer, or failure, is shown by who asked."""
+        return self._backend.call(verb, args)
+
     def _take(self, answer: Any) -> None:
         match answer:
             case StatusView():
                 self.stores.session.set_status(answer)
             case Done(done=words) | UndoResult(done=words):
                 self.done.emit(words)
-
-    def refuse(self, code: str, title: str, message: str, hint: str = "") -> None:
-        """Say that something was not even sent."""
-        self.failed.emit(ErrorBody(code=code, title=title, message=message, hint=hint, status=400))
 
 
 def why_unreachable(session: SessionStore, jobs: Jobs) -> str:

@@ -22,7 +22,6 @@ from gui.client.service_client import Reply
 from gui.state.wording import count
 
 SLICE = 200
-_NAMED = 3
 
 
 @dataclass
@@ -45,7 +44,8 @@ class FileActions(QObject):
     """One batch at a time; the next waits, so that files keep the order they were dropped in."""
 
     progressed = Signal(int, int)  # paths done, of how many; both 0 when nothing is being added any more
-    refused = Signal(list)  # list[RefusedFile]
+    refused = Signal(list)
+    """list[RefusedFile]: what was not added, each with its sentence; the others are."""
 
     def __init__(self, errands: Errands) -> None:
         super().__init__(errands)
@@ -133,21 +133,9 @@ class FileActions(QObject):
         elif batch.num_jobs > 1:
             self._errands.done.emit(self.tr("{0} files were added.").format(count(batch.num_jobs)))
         if batch.refused:
-            self._tell_refused(batch.refused)
+            self.refused.emit(batch.refused)
         if self._batches:
             self._send_next()
-
-    def _tell_refused(self, refused: list[RefusedFile]) -> None:
-        self.refused.emit(refused)
-        if len(refused) == 1:
-            title = self.tr("{0} was not added").format(Path(refused[0].path).name)
-            self._errands.refuse(refused[0].code, title, refused[0].message)
-            return
-        title = self.tr("{0} files were not added").format(count(len(refused)))
-        lines = [f"{Path(file.path).name}: {file.message}" for file in refused[:_NAMED]]
-        if len(refused) > _NAMED:
-            lines.append(self.tr("And {0} more.").format(count(len(refused) - _NAMED)))
-        self._errands.refuse("refused", title, "\n".join(lines))
 
 
 def _can_be_sent(path: str) -> bool:

@@ -75,8 +75,8 @@ class QueueActions(QObject):
         return self._errands.ask("queue.redo")
 
     def show_dataset(self, job_id: int) -> Reply:
-        """What the check found in a job's file, with rows as the model sees them."""
-        return self._errands.ask("dataset.show", DatasetArgs(job_id=job_id))
+        """What the check found in a job's file, with rows as the model sees them. Who asks shows a failure too."""
+        return self._errands.fetch("dataset.show", DatasetArgs(job_id=job_id))
 
     def undo_words(self) -> str:
         """`Undo move hotfix.jsonl`, for menus and tooltips; plain `Undo` when there is nothing to undo."""

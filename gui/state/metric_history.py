@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from backend.contract.events import StepDone
 from backend.contract.results import HistoryMarksResult, HistoryResult
@@ -21,6 +21,8 @@ OVERVIEW_POINTS = 4000
 _MAX_POINTS = 12_000
 _FULL_TAIL = 4000
 _MAX_BUCKETS = 5000
+_GROWTH_MS = 1000
+"""The span of the file that runs grows with every step; so often it is told."""
 _AXES = {"step": "step", "time": "at", "tokens": "tokens"}
 
 
@@ -46,6 +48,10 @@ class MetricHistory(QObject):
         self._window: Numbers | None = None
         self._window_start = 0
         self._shown = self._whole  # the whole with the window laid in; the same object when there is none
+        self._growth_timer = QTimer(self)
+        self._growth_timer.setSingleShot(True)
+        self._growth_timer.setInterval(_GROWTH_MS)
+        self._growth_timer.timeout.connect(self.marks_changed)
 
     # -- the service's word
 
@@ -218,6 +224,8 @@ class MetricHistory(QObject):
                     first_step=last.first_step,
                     last_step=step.global_step,
                 )
+                if not self._growth_timer.isActive():
+                    self._growth_timer.start()
         elif last is None or step.global_step > last.last_step:
             span = FileSpan(
                 job_id=step.job_id, file_name=file_name, first_step=step.global_step, last_step=step.global_step

@@ -114,3 +114,12 @@ def test_show_dataset_hands_the_reply_to_who_asked(desk: Desk, qtbot: QtBot) -> 
         pass
     assert signal.args == [view]
     assert desk.asked("dataset.show") == [DatasetArgs(job_id=4)]
+
+
+def test_show_dataset_leaves_a_failure_to_who_asked(desk: Desk, qtbot: QtBot) -> None:
+    desk.backend.answers["dataset.show"] = REFUSED
+    reply = desk.actions.show_dataset(4)
+    with qtbot.waitSignal(reply.failed) as signal:
+        pass
+    assert signal.args == [REFUSED]
+    assert desk.errors == []

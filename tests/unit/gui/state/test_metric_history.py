@@ -213,11 +213,12 @@ def test_evaluations_stay_in_order_and_once_a_step(metrics: MetricHistory, qtbot
     assert metrics.evaluation_before(9) is None
 
 
-def test_files_grow_with_their_steps_and_a_new_one_begins(metrics: MetricHistory) -> None:
+def test_files_grow_with_their_steps_and_a_new_one_begins(metrics: MetricHistory, qtbot: QtBot) -> None:
     session = example_session(1000)
     metrics.load(session.history)
     metrics.set_marks(session.marks)
-    metrics.append(step(1001, job_id=3))
+    with qtbot.waitSignal(metrics.marks_changed):
+        metrics.append(step(1001, job_id=3))
     metrics.append(step(1002, job_id=4), "next.jsonl")
     metrics.append(step(1000, job_id=4), "next.jsonl")
     spans = [(span.file_name, span.last_step) for span in metrics.files[-2:]]
