@@ -193,4 +193,7 @@ class EventStream(QObject):
             self._lose()
 
     def _on_silence(self) -> None:
-        self._lose()
+        if self._next_turn.isActive():
+            self._silence.start()  # it is this window that is slow: enough came, it is not read yet
+        else:
+            self._lose()

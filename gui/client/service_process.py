@@ -89,6 +89,8 @@ class ServiceProcess(QObject):
         self._is_given_up = False
         """It was ended on purpose or cannot start: only somebody's wish starts it again."""
         self._heard_at = self._alone_since = self._ready_at = self._may_start_at = 0.0
+        self._asked_since = 0.0
+        """Of the questions that were not answered yet, when the first was asked; 0 when all were."""
         self._guardian: StartedGuardian | None = None
         self._num_starts = self._num_wordless_ends = self._num_wrong_tokens = 0
         self._network = make_network(self)
@@ -151,7 +153,7 @@ class ServiceProcess(QObject):
 
     def hear(self) -> None:
         """It said something to somebody in this window."""
-        self._heard_at = time.monotonic()
+        self._heard_at, self._asked_since = time.monotonic(), 0.0
         if self._state is ConnectionState.SILENT and self._is_ready:
             self._change(ConnectionState.CONNECTED)
 
@@ -181,7 +183,8 @@ class ServiceProcess(QObject):
         self._is_given_up = False
         if self._known is None or (found.pid, found.token) != (self._known.pid, self._known.token):
             self._forget_question()
-            self._known, self._is_ready, self._heard_at, self._num_wrong_tokens = found, False, now, 0
+            self._known, self._is_ready, self._num_wrong_tokens = found, False, 0
+            self._heard_at, self._asked_since = now, 0.0
             if self._state not in (ConnectionState.LOCATING, ConnectionState.STARTING):
                 self._change(ConnectionState.STARTING)
         if found.api_version != API_VERSION:
@@ -189,8 +192,17 @@ class ServiceProcess(QObject):
             return
         if not self._is_ready or now - self._heard_at > self._patience.ask_after_seconds:
             self._ask(found)
-        if now - self._heard_at > self._patience.silent_seconds:
+        if self._is_silent(now):
             self._change(ConnectionState.SILENT, words.silent(found, now - self._heard_at))
+
+    def _is_silent(self, now: float) -> bool:
+        """A window that itself stood still for a minute has to ask before it may say so."""
+        patience = self._patience
+        return (
+            self._asked_since > 0
+            and now - self._heard_at > patience.silent_seconds
+            and now - self._asked_since > patience.silent_seconds - patience.ask_after_seconds
+        )
 
     def _on_nobody(self) -> None:
         now = time.monotonic()
@@ -254,6 +266,7 @@ class ServiceProcess(QObject):
     # ---- asking --------------------------------------------------------------------------------------------
 
     def _ask(self, endpoint: Endpoint) -> None:
+        self._asked_since = self._asked_since or time.monotonic()
         if self._question is None:
             request = make_request(endpoint, "/v1/ready", timeout_ms=_PROBE_TIMEOUT_MS)
             self._question = self._network.get(request)
@@ -288,7 +301,7 @@ class ServiceProcess(QObject):
             self._change(ConnectionState.INCOMPATIBLE, words.other_version(self._known))
             return
         is_new = not self._is_ready
-        self._heard_at = time.monotonic()
+        self._heard_at, self._asked_since = time.monotonic(), 0.0
         self._is_ready = self._was_ready = True
         if is_new:
             self._ready_at = self._heard_at

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from PySide6.QtCore import QCoreApplication
 
-from backend.contract.events import JobRemoved, Notice, Reset, RunStateChanged
+from backend.contract.events import JobRemoved, Notice, Reset
 from gui.client import event_stream
 from gui.client.event_stream import EventStream
 from gui.client.sse import SseParser
@@ -178,20 +178,25 @@ def test_nothing_is_said_after_the_stream_was_closed_even_from_within_a_slot(
     assert not events.is_open
 
 
-def test_flood_is_delivered_in_many_short_turns(raw: RawService, events: EventStream) -> None:
-    number = 20_000
+def test_flood_is_delivered_in_many_short_turns_when_each_event_is_work(raw: RawService, events: EventStream) -> None:
+    number = 2000
     flood = b"".join(wire(removed(at), f"e-{at}") for at in range(number))
-    raw.paths["/v1/events"] = stream(flood, wire(RunStateChanged(at=1.0, run_state="paused"), f"e-{number}"))
+    raw.paths["/v1/events"] = stream(flood)
     seen: list[Any] = []
-    events.event_received.connect(seen.append)
+
+    def work(event: Any) -> None:
+        seen.append(event)
+        end = time.thread_time() + 0.0005
+        while time.thread_time() < end:
+            pass
+
+    events.event_received.connect(work)
     events.open()
-    longest, last = 0.0, time.perf_counter()
-    num_turns = 0
-    while not (seen and isinstance(seen[-1], RunStateChanged)):
+    longest, num_turns = 0.0, 0
+    while len(seen) < number:
+        started = time.thread_time()  # what other programs take in between is not ours
         QCoreApplication.processEvents()
-        now = time.perf_counter()
-        longest, last, num_turns = max(longest, now - last), now, num_turns + 1
-        assert num_turns < 10_000_000
-    assert [event.job_id for event in seen[:-1]] == list(range(number))
-    assert num_turns > 5
-    assert longest < 0.1, "one turn is to take 8 ms; ten times that is no other program's fault"
+        longest, num_turns = max(longest, time.thread_time() - started), num_turns + 1
+    assert [event.job_id for event in seen] == list(range(number))
+    assert num_turns > 50
+    assert longest < 0.1, f"a turn of {longest:.3f} s; all of it takes a second"

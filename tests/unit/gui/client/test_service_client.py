@@ -74,6 +74,7 @@ def test_minimal_answer_is_none(raw: RawService, client: ServiceClient) -> None:
 def test_change_is_sent_again_with_the_same_key_when_the_connection_breaks(
     raw: RawService, client: ServiceClient
 ) -> None:
+    client.patience_seconds = 15.0
     half = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"done": "lo'
     raw.paths["/v1/evaluate"] = [drop, say(half), say(b""), answer(Done(done="yes"))]
     assert finish(client.call("evaluate")) == Done(done="yes")

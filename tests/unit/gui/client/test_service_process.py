@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,18 @@ def test_service_that_is_silent_is_left_alone_and_welcomed_back(
     raw.paths["/v1/ready"] = answer_ready()
     process.hear()  # a byte of the event stream
     assert process.state is ConnectionState.CONNECTED
+
+
+def test_service_is_not_called_silent_when_it_was_the_window_that_stood_still(
+    raw: RawService, process: ServiceProcess
+) -> None:
+    raw.publish()
+    process.start()
+    until(process, ConnectionState.CONNECTED)
+    heard = Heard(process, "state_changed")
+    time.sleep(1.0)  # longer than silent_seconds
+    turn(0.5)
+    assert heard.said == []
 
 
 def test_service_that_never_gets_ready_is_silent_too_and_never_doubled(
