@@ -47,7 +47,7 @@ class Consent(Dialog):
         row = QHBoxLayout()
         row.setSpacing(GRID + 2)
         row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
-        words = PlainLabel(text, wrap=True)
+        words = PlainLabel(text, wrap=True, max_lines=6)
         words.setAccessibleName(f"{heading}: {words.text()}")
         row.addWidget(words, 1)
         self.body.addLayout(row)

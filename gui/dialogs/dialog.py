@@ -15,7 +15,7 @@ class Dialog(QDialog):
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._title = PlainLabel(title, size="strong", wrap=True)
+        self._title = PlainLabel(title, size="strong", wrap=True, max_lines=3)
         self.body = QVBoxLayout()
         self.body.setSpacing(GRID)
         self._buttons = QHBoxLayout()

@@ -16,6 +16,8 @@ from gui.widgets.plain import plain, tooltip, unmnemonic
 Tone = Literal["normal", "primary", "danger"]
 
 _ICON = 16
+_MAX_TEXT_WIDTH = 260
+"""A button names a thing, but a thing may have a name of any length."""
 _FOCUS_CAME_BACK = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
 _FOCUS_BY_KEYS = (
     Qt.FocusReason.TabFocusReason,
@@ -91,7 +93,7 @@ class PaintedButton(QAbstractButton):
         raise NotImplementedError
 
     def _content_width(self) -> int:
-        width = self.fontMetrics().horizontalAdvance(self.shown_text) if self.text() else 0
+        width = min(self.fontMetrics().horizontalAdvance(self.shown_text), _MAX_TEXT_WIDTH) if self.text() else 0
         width += _ICON if self._icon_name else 0
         width += GRID - 2 if self._icon_name and self.text() else 0
         return width + (_ICON if self._menu is not None else 0)
@@ -124,9 +126,10 @@ class PaintedButton(QAbstractButton):
             x += _ICON + GRID - 2
         painter.setPen(QColor(ink))
         painter.setFont(self.font())
-        width = self.fontMetrics().horizontalAdvance(self.shown_text)
+        shown = self.fontMetrics().elidedText(self.shown_text, Qt.TextElideMode.ElideRight, _MAX_TEXT_WIDTH)
+        width = self.fontMetrics().horizontalAdvance(shown)
         flags = int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
-        painter.drawText(QRect(x, 0, width + 2, self.height()), flags, self.shown_text)
+        painter.drawText(QRect(x, 0, width + 2, self.height()), flags, shown)
         if self._menu is not None:
             arrow = icon_pixmap("chevron_down", ink, 12)
             painter.drawPixmap(x + width + 3, (self.height() - 12) // 2 + 1, arrow)

@@ -11,16 +11,21 @@ from PySide6.QtWidgets import QApplication, QLabel, QSizePolicy, QWidget
 from gui.theme.font import figure, small, strong
 from gui.theme.palette import tokens_for
 from gui.widgets.plain import plain, plain_lines, tooltip
+from gui.widgets.wrapped_text import WrappedText
 
 Size = Literal["body", "small", "strong", "figure"]
 Ink = Literal["text", "text_muted", "text_faint", "accent", "validation", "warning", "good", "stop"]
 
 _FONTS = {"small": small, "strong": strong, "figure": figure}
 _MAX_LINES_CHARS = 4_000
+_WRAPPED_WIDTH = 420
+"""What a wrapping label asks for; it takes what it gets."""
+_LEAST_WIDTH = 60
 
 
 class PlainLabel(QLabel):
-    """A label that shows exactly its characters, in a colour named in the tokens."""
+    """A label that shows exactly its characters, in a colour named in the tokens. `wrap` breaks lines, also inside
+    a word that has no room, and ends in `…` after `max_lines`."""
 
     def __init__(
         self,
@@ -29,11 +34,14 @@ class PlainLabel(QLabel):
         size: Size = "body",
         ink: Ink = "text",
         wrap: bool = False,
+        max_lines: int = 12,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._ink: Ink = ink
+        self._max_lines = max_lines
         self._is_dressing = False
+        self._wrapped = WrappedText()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(wrap)
         self.setFont(_font(size))
@@ -59,10 +67,40 @@ class PlainLabel(QLabel):
         self.setPalette(palette)
         self._is_dressing = False
 
+    def _lines(self, width: int) -> WrappedText:
+        self._wrapped.lay_out(self.text(), self.font(), width, max_lines=self._max_lines, alignment=self.alignment())
+        return self._wrapped
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and not self._is_dressing:
             self._dress()
+
+    def heightForWidth(self, width: int) -> int:
+        if not self.wordWrap():
+            return super().heightForWidth(width)
+        margins = self.contentsMargins()
+        inner = width - margins.left() - margins.right()
+        return self._lines(inner).height + margins.top() + margins.bottom()
+
+    def sizeHint(self) -> QSize:
+        if not self.wordWrap():
+            return super().sizeHint()
+        width = min(self.fontMetrics().horizontalAdvance(self.text()[:200]), _WRAPPED_WIDTH) + 2
+        return QSize(width, self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_LEAST_WIDTH, self.fontMetrics().height()) if self.wordWrap() else super().minimumSizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if not self.wordWrap():
+            super().paintEvent(event)
+            return
+        box = self.contentsRect()
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        lines = self._lines(box.width())
+        lines.draw(painter, box)
 
 
 class ElidedLabel(PlainLabel):

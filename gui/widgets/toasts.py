@@ -42,8 +42,8 @@ class Toast(QWidget):
     def __init__(self, level: Level, title: str, message: str, parent: QWidget) -> None:
         super().__init__(parent)
         self._level = level
-        self._title = PlainLabel(title, size="strong", wrap=True)
-        self._message = PlainLabel(message, ink="text_muted", wrap=True)
+        self._title = PlainLabel(title, size="strong", wrap=True, max_lines=2)
+        self._message = PlainLabel(message, ink="text_muted", wrap=True, max_lines=5)
         self._message.setVisible(bool(message))
         self._action: FlatButton | None = None
         self._close = FlatButton(icon="close", name=self.tr("Dismiss"))
