@@ -20,7 +20,7 @@ from gui.theme.tokens import LIGHT, SMALL_PX, Tokens
 from gui.widgets import chart_export, chart_words
 from gui.widgets.chart_header import ChartHeader
 from gui.widgets.chart_layers import Band, HoverCard, Mark, Picture
-from gui.widgets.chart_levels import Series
+from gui.widgets.chart_levels import Series, pauses_in
 from gui.widgets.chart_navigation import ChartNavigation
 from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_smoothing import LARGEST_FACTOR, smoothed, steps_of
@@ -95,6 +95,7 @@ class LossChart(QWidget):
             self._steps = np.asarray(step, dtype=np.float64)
         else:
             self._steps = self._picture.raw.x if self._axis == "step" else np.empty(0)
+        self._find_pauses()
         self._smooth()
         self._show_data()
 
@@ -251,8 +252,8 @@ class LossChart(QWidget):
         return (lambda: chart_export.png(drawing)) if suffix == ".png" else (lambda: chart_export.svg(drawing))
 
     def _drawing(self) -> chart_export.Drawing:
-        heading, tokens = 36, self._picture.tokens
-        size = self.plot.size() + QSize(0, heading)
+        heading, margin, tokens = 36, 12, self._picture.tokens
+        size = self.plot.size() + QSize(margin, heading + margin)
         commands = QPicture()
         self.plot.hover.setVisible(False)
         painter = QPainter(commands)
@@ -266,12 +267,18 @@ class LossChart(QWidget):
             painter.setPen(QColor(color))
             painter.drawText(QPointF(left, 23.0), text)
             left += painter.fontMetrics().horizontalAdvance(text) + 14
-        self.plot.render(painter, QRectF(0, heading, self.plot.width(), self.plot.height()), self.plot.rect())
+        place = QRectF(margin / 2, heading, self.plot.width(), self.plot.height())
+        self.plot.render(painter, place, self.plot.rect())
         painter.end()
         self.plot.hover.setVisible(True)
         return chart_export.Drawing(commands, size, tokens.panel, self._title)
 
     # Inside
+
+    def _find_pauses(self) -> None:
+        raw = self._picture.raw
+        if self._axis == "time" and len(self._steps) == len(raw):
+            raw.pauses = pauses_in(raw.x, steps_of(self._steps))
 
     def _smooth(self) -> None:
         if self._has_own_smooth:
@@ -282,6 +289,7 @@ class LossChart(QWidget):
             return
         num_steps = steps_of(self._steps) if len(self._steps) == len(raw) else np.ones(len(raw))
         self._picture.smooth = Series(raw.x, smoothed(raw.mean, num_steps, self._factor))
+        self._picture.smooth.pauses = raw.pauses
 
     def _show_data(self) -> None:
         self.plot.show_axes(is_log=self._is_log, axis=self._axis, are_shown=not self._picture.is_empty)

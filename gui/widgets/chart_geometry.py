@@ -12,12 +12,13 @@ import numpy as np
 from pyqtgraph import functions
 from PySide6.QtGui import QPolygonF
 
-from gui.widgets.chart_levels import Columns, Floats, runs
+from gui.widgets.chart_levels import Columns, Floats, joined_runs
 
 _OUTSIDE = 4000.0
 """Pixels beyond the view at which coordinates are cut: the painter's arithmetic stays exact."""
 _BESIDE = 100.0
 _HALF = 0.5
+NO_PAUSES: Floats = np.empty(0)
 
 
 class Mapping(NamedTuple):
@@ -58,24 +59,23 @@ class Mapping(NamedTuple):
         return float(self.ys(np.array([y]))[0])
 
 
-def hair_lines(columns: Columns, mapping: Mapping) -> list[QPolygonF]:
+def hair_lines(columns: Columns, mapping: Mapping, pauses: Floats = NO_PAUSES) -> list[QPolygonF]:
     """Noisy data: through the values, or up and down between lowest and highest where a group holds several."""
     if columns.is_exact:
         x, y = _pixels(columns.x, columns.mean, mapping)
-    else:
-        x, lo = _pixels(columns.x, columns.lo, mapping)
-        _, hi = _pixels(columns.x, columns.hi, mapping)
-        lo = np.where(np.isnan(lo) & ~np.isnan(hi), mapping.height + _OUTSIDE, lo)  # a logarithm of zero or less
-        up_first = np.arange(len(x)) % 2 == 0
-        y = np.column_stack((np.where(up_first, lo, hi), np.where(up_first, hi, lo))).ravel()
-        x = np.repeat(x, 2)
-    return [polygon(x[run], y[run]) for run in runs(y)]
+        return [polygon(x[run], y[run]) for run in joined_runs(columns.x, y, pauses)]
+    x, lo = _pixels(columns.x, columns.lo, mapping)
+    _, hi = _pixels(columns.x, columns.hi, mapping)
+    lo = np.where(np.isnan(lo) & ~np.isnan(hi), mapping.height + _OUTSIDE, lo)  # a logarithm of zero or less
+    up_first = np.arange(len(x)) % 2 == 0
+    y = np.column_stack((np.where(up_first, lo, hi), np.where(up_first, hi, lo)))
+    return [polygon(np.repeat(x[run], 2), y[run].ravel()) for run in joined_runs(columns.x, lo, pauses)]
 
 
-def twin_lines(columns: Columns, mapping: Mapping) -> list[QPolygonF]:
+def twin_lines(columns: Columns, mapping: Mapping, pauses: Floats = NO_PAUSES) -> list[QPolygonF]:
     """A line two pixels wide as hair lines; a lone point becomes a short dash."""
     x, y = _pixels(columns.x, columns.mean, mapping)
-    return [line for run in runs(y) for line in _twins(x[run], y[run])]
+    return [line for run in joined_runs(columns.x, y, pauses) for line in _twins(x[run], y[run])]
 
 
 def _pixels(x: Floats, y: Floats, mapping: Mapping) -> tuple[Floats, Floats]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QColor, QIcon, QPainter, QPen, QPixmap
+from PySide6.QtGui import QAction, QActionGroup, QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -114,15 +114,17 @@ class ChartHeader(QWidget):
         layout.addStretch(1)
         for button in (self.smooth, self.axis, self.log, self.follow, self.fit, self.export):
             layout.addWidget(button)
-        self.set_factor(factor)
-        self.set_axis("step")
+        self._factor = factor
         self.set_tokens(LIGHT)
+        self.set_axis("step")
+        self.set_factor(factor)
         self._connect_signals()
 
     def set_factor(self, factor: float) -> None:
         """Show the smoothing factor."""
+        self._factor = factor
         self.smoothing_menu.set_factor(factor)
-        self.smooth.setText(self.tr("smooth %1").replace("%1", factor_text(factor)) + " ▾")
+        self._fit_words()
         self.smooth.setAccessibleName(self.tr("Smoothing %1").replace("%1", factor_text(factor)))
 
     def set_axis(self, axis: str) -> None:
@@ -131,6 +133,7 @@ class ChartHeader(QWidget):
             item.setChecked(name == axis)
         self.axis.setText(self.axis_items[axis].text() + " ▾")
         self.axis.setAccessibleName(self.tr("Axis: %1").replace("%1", self.axis_items[axis].text()))
+        self._fit_words()
 
     def set_log(self, is_log: bool) -> None:
         """Show whether the scale is logarithmic."""
@@ -159,7 +162,32 @@ class ChartHeader(QWidget):
         self.validation.setIcon(QIcon(_line_sample(tokens.validation, is_dashed=True, ratio=ratio)))
         for button in (self.train, self.validation):
             button.setIconSize(QSize(14, 14))
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._fit_words()
+
+    def _fit_words(self) -> None:
+        """The word before the factor goes first, then the legend's, where there is no room for all."""
+        value = factor_text(self._factor)
+        for style, words in (
+            (Qt.ToolButtonStyle.ToolButtonTextBesideIcon, self.tr("smooth %1")),
+            (Qt.ToolButtonStyle.ToolButtonTextBesideIcon, "%1"),
+            (Qt.ToolButtonStyle.ToolButtonIconOnly, "%1"),
+        ):
+            self.train.setToolButtonStyle(style)
+            self.validation.setToolButtonStyle(style)
+            self.smooth.setText(words.replace("%1", value) + " ▾")
+            if self._needed_width() <= self.width():
+                return
+
+    def _needed_width(self) -> int:
+        layout = self.layout()
+        return 0 if layout is None else layout.sizeHint().width()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(200, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_words()
 
     def _export_menu(self) -> QMenu:
         menu = QMenu(self.tr("Export"), self)

@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygon
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from gui.theme.font import small
-from gui.theme.tokens import LIGHT, Tokens
+from gui.theme.tokens import LIGHT, Tokens, mixed
 from gui.widgets import chart_geometry as geometry
 from gui.widgets.chart_geometry import Mapping
 from gui.widgets.chart_levels import Floats, Series
@@ -24,8 +24,10 @@ _DOT_RADIUS = 3.2
 _LEAST_DOT_DISTANCE = 11.0
 _BAND_LABEL_HEIGHT = 24.0
 _CHIP_HEIGHT = 20.0
-_MOST_CHIP_ROWS = 3
-_LEAST_BAND_LABEL = 36.0
+_MOST_CHIP_ROWS = 2
+_LEAST_BAND_LABEL = 72.0
+_FAINTER = 0.5
+"""How far a raw line that fills an area goes back into the ground."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class CurveLayer(_Layer):
         self._grid = grid
         self._key: Mapping | None = None
         self._raw: list[QPolygonF] = []
-        self._is_raw_sparse = True
+        self._density = 0.0  # share of pixel columns that hold several steps
         self._smooth: list[QPolygonF] = []
         self._validation: list[QPolygonF] = []
         self._dots: list[QPointF] = []
@@ -123,26 +125,31 @@ class CurveLayer(_Layer):
             self._shape(mapping)
             self._key = mapping
         painter.save()
-        painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+        try:  # without the restore Qt would crash where Python only complains
+            painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+            self._paint_all(painter, mapping)
+        finally:
+            painter.restore()
+
+    def _paint_all(self, painter: QPainter, mapping: Mapping) -> None:
         if self._picture.is_empty:
             self._paint_empty(painter)
-        else:
-            self._paint_bands(painter, mapping)
-            self._paint_grid(painter, mapping)
-            self._paint_train(painter, mapping)
-            self._paint_validation(painter)
-            self._paint_marks(painter, mapping)
-        painter.restore()
+            return
+        self._paint_bands(painter, mapping)
+        self._paint_grid(painter, mapping)
+        self._paint_train(painter, mapping)
+        self._paint_validation(painter)
+        self._paint_marks(painter, mapping)
 
     def _shape(self, mapping: Mapping) -> None:
         picture, num_columns = self._picture, max(int(mapping.width), 1)
         self._raw, self._smooth, self._validation, self._dots = [], [], [], []
         if picture.shows_train:
             raw = picture.raw.columns(mapping.x0, mapping.x1, num_columns)
-            self._raw = geometry.hair_lines(raw, mapping)
-            self._is_raw_sparse = bool(2 * np.count_nonzero(raw.lo != raw.hi) < len(raw.x))
+            self._raw = geometry.hair_lines(raw, mapping, picture.raw.pauses)
+            self._density = float(np.count_nonzero(raw.lo != raw.hi) / max(len(raw.x), 1))
             smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
-            self._smooth = geometry.twin_lines(smooth, mapping)
+            self._smooth = geometry.twin_lines(smooth, mapping, picture.smooth.pauses)
         if picture.shows_validation:
             columns = picture.validation.columns(mapping.x0, mapping.x1, num_columns)
             x, y = geometry.thinned(columns, mapping, 6.0)
@@ -183,8 +190,9 @@ class CurveLayer(_Layer):
     def _paint_train(self, painter: QPainter, mapping: Mapping) -> None:
         tokens = self._picture.tokens
         # Where most columns hold several steps the lines fill them, and soft edges would double their price unseen.
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._is_raw_sparse)
-        painter.setPen(QPen(QColor(tokens.train_raw if self._smooth else tokens.accent), 1.0))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._density < 0.5)
+        faint = mixed(tokens.train_raw, tokens.panel, _FAINTER * self._density)
+        painter.setPen(QPen(QColor(faint if self._smooth else tokens.accent), 1.0))
         for line in self._raw:
             painter.drawPolyline(line)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -214,34 +222,26 @@ class CurveLayer(_Layer):
         visible = [mark for mark in self._picture.marks if mapping.x0 <= mark.x <= mapping.x1]
         if not visible:
             return
-        pen = QPen(QColor(tokens.validation), 1.2)
-        pen.setDashPattern([1.6, 2.4])
-        painter.setPen(pen)
+        pen = QPen(QColor(mixed(tokens.validation, tokens.panel, 0.35)), 1.0)
+        pen.setDashPattern([2.0, 3.0])
         places = [round(mapping.x_of(mark.x)) + 0.5 for mark in visible]
+        painter.setPen(pen)
         for at in sorted(set(places)):
             painter.drawLine(QPointF(at, _BAND_LABEL_HEIGHT + 4), QPointF(at, mapping.height))
         painter.setFont(small(QFont()))
-        row_ends = [-1e9] * _MOST_CHIP_ROWS
-        for mark, at in zip(visible, places, strict=True):
-            self._paint_chip(painter, mark.label, at, row_ends, mapping.width)
-
-    def _paint_chip(self, painter: QPainter, label: str, at: float, row_ends: list[float], room: float) -> None:
-        """In the first row where it stands beside the one before; where all are taken the line alone must do."""
-        tokens = self._picture.tokens
-        metrics = QFontMetricsF(painter.font())
-        text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, max(min(room - 24, 360.0), 20.0))
-        width = metrics.horizontalAdvance(text) + 16
-        left = min(max(at - width / 2, 4.0), max(room - width - 4, 4.0))
-        row = next((number for number, end in enumerate(row_ends) if left > end + 6), None)
-        if row is None or not label:
+        chips = _chips(visible, places, QFontMetricsF(painter.font()), mapping.width)
+        if chips is None:  # no room for words: knobs to hover over
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(tokens.validation))
+            for at in sorted(set(places)):
+                painter.drawEllipse(QPointF(at, _BAND_LABEL_HEIGHT + 4), 2.5, 2.5)
             return
-        row_ends[row] = left + width
-        chip = QRectF(left, _BAND_LABEL_HEIGHT + 4 + row * (_CHIP_HEIGHT + 4), width, _CHIP_HEIGHT)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(tokens.warning_soft))
-        painter.drawRoundedRect(chip, 4, 4)
-        painter.setPen(QColor(tokens.warning))
-        painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)
+        for chip, text in chips:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(tokens.warning_soft))
+            painter.drawRoundedRect(chip, 4, 4)
+            painter.setPen(QColor(tokens.warning))
+            painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)
 
 
 class HoverLayer(_Layer):
@@ -262,18 +262,24 @@ class HoverLayer(_Layer):
             self.update(rect)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        card, mapping, tokens = self.card, self._mapping(), self._picture.tokens
+        card, mapping = self.card, self._mapping()
         if card is None or mapping.width < 1 or not mapping.x0 <= card.x <= mapping.x1:
             return
         painter.save()
-        painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+        try:
+            painter.setClipRect(self.boundingRect(), Qt.ClipOperation.IntersectClip)
+            self._paint_crosshair(painter, card, mapping)
+            self._paint_card(painter, card, self._card_rect(card, mapping))
+        finally:
+            painter.restore()
+
+    def _paint_crosshair(self, painter: QPainter, card: HoverCard, mapping: Mapping) -> None:
+        tokens = self._picture.tokens
         at = round(mapping.x_of(card.x))
         painter.fillRect(QRectF(at, 0.0, 1.0, mapping.height), QColor(tokens.crosshair))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for x, y, color in card.dots:
             _dot(painter, QPointF(mapping.x_of(x), mapping.y_of(y)), getattr(tokens, color), tokens.panel)
-        self._paint_card(painter, card, self._card_rect(card, mapping))
-        painter.restore()
 
     def _paint_card(self, painter: QPainter, card: HoverCard, rect: QRectF) -> None:
         tokens = self._picture.tokens
@@ -301,6 +307,27 @@ class HoverLayer(_Layer):
         at = mapping.x_of(card.x)
         column = QRectF(at - 8, 0.0, 16.0, mapping.height)  # the line and the dots on it
         return [column, self._card_rect(card, mapping).adjusted(-2, -2, 2, 2)]
+
+
+def _chips(
+    marks: list[Mark], places: list[float], metrics: QFontMetricsF, room: float
+) -> list[tuple[QRectF, str]] | None:
+    """Where the words of marks stand, in as few rows as they need; None when there are more than fit."""
+    chips: list[tuple[QRectF, str]] = []
+    row_ends = [-1e9] * _MOST_CHIP_ROWS
+    for mark, at in zip(marks, places, strict=True):
+        if not mark.label:
+            continue
+        text = metrics.elidedText(mark.label, Qt.TextElideMode.ElideRight, max(min(room - 24, 360.0), 20.0))
+        width = metrics.horizontalAdvance(text) + 16
+        left = min(max(at - width / 2, 4.0), max(room - width - 4, 4.0))
+        row = next((number for number, end in enumerate(row_ends) if left > end + 6), None)
+        if row is None:
+            return None
+        row_ends[row] = left + width
+        top = _BAND_LABEL_HEIGHT + 4 + row * (_CHIP_HEIGHT + 4)
+        chips.append((QRectF(left, top, width, _CHIP_HEIGHT), text))
+    return chips
 
 
 def _dot(painter: QPainter, center: QPointF, color: str, around: str) -> None:

@@ -7,6 +7,7 @@ the same whether the run is an hour or a month old, and no spike is ever lost: t
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ FACTOR = 4
 """Each level has a quarter of the points of the one below."""
 POINTS_PER_COLUMN = 4
 """The level that is drawn has at most so many points a pixel column."""
+_PAUSE, _LEAST_PAUSE = 30.0, 60.0
+"""A pause is so many times the usual step, and at least so many seconds."""
 _LARGEST = 1e100
 """Greater values are drawn as this: their sums stay finite."""
 
@@ -71,6 +74,8 @@ class Series:
             highs = means if hi is None else highs[keep]
         self._levels = [Columns(xs, means, lows, highs)]
         self._has_gaps = not bool(np.isfinite(means).all())
+        self.pauses: Floats = np.empty(0)
+        """Each the x of a point that no line joins to the next."""
         self._asked: tuple[float, float, int] | None = None
         self._answer = EMPTY
 
@@ -173,6 +178,27 @@ def runs(values: Floats) -> list[slice]:
         return [slice(0, len(values))] if len(values) else []
     edges = np.flatnonzero(np.diff(np.concatenate(([False], finite, [False]))))
     return [slice(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def joined_runs(x: Floats, values: Floats, pauses: Floats) -> list[slice]:
+    """As `runs`, broken also where a pause lies between two neighbours."""
+    stretches = runs(values)
+    if not len(pauses) or not stretches:
+        return stretches
+    breaks = np.flatnonzero(np.diff(np.searchsorted(pauses, x, "left")) > 0) + 1
+    parts = []
+    for stretch in stretches:
+        inner = [int(at) for at in breaks if stretch.start < at < stretch.stop]
+        parts += [slice(*ends) for ends in itertools.pairwise([stretch.start, *inner, stretch.stop])]
+    return parts
+
+
+def pauses_in(x: Floats, num_steps: Floats) -> Floats:
+    """Where a step took much longer than steps do: on the clock, training stood still there."""
+    if len(x) < 3:
+        return np.empty(0)
+    each = np.diff(x) / num_steps[1:]
+    return x[:-1][each > max(float(np.median(each)) * _PAUSE, _LEAST_PAUSE)]
 
 
 def _floats(values: ArrayLike) -> Floats:

@@ -128,3 +128,11 @@ def clock_text(at: float, step: float = 60.0) -> str:
     if step >= _DAY or (moment.hour, moment.minute, moment.second) == (0, 0, 0):
         return f"{moment.day} {moment:%b}"
     return f"{moment:%H:%M}" if step >= 60 else f"{moment:%H:%M:%S}"
+
+
+def moment_text(at: float) -> str:
+    """23 Nov 14:02:30."""
+    if not 0 <= at < _LATEST:
+        return numbers.duration(at)
+    moment = datetime.fromtimestamp(at)
+    return f"{moment.day} {moment:%b %H:%M:%S}"

@@ -78,7 +78,7 @@ def _train_at(picture: Picture, x: float) -> float | None:
 def _place(x: float, step: float | None, axis: str) -> str:
     parts = [] if step is None else [_tr("step %1").replace("%1", numbers.count(step))]
     if axis == "time":
-        parts.append(chart_ticks.clock_text(x, 1.0))
+        parts.append(chart_ticks.moment_text(x))
     elif axis == "tokens":
         parts.append(_tr("%1 tokens").replace("%1", chart_ticks.amount_text(x)))
     return " · ".join(parts)
