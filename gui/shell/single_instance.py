@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from PySide6.QtCore import QLockFile, QObject, QTimer, Signal
+from PySide6.QtCore import QLockFile, QMetaMethod, QObject, QTimer, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 _CONNECT_MS = 500
-_ANSWER_MS = 5000
+_ANSWER_MS = 10_000
 _FIRST_IS_COMING_SECONDS = 3.0
 """The first may have its lock but not yet its socket."""
 _MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -93,8 +93,14 @@ class SingleInstance(QObject):
             self._lock = None
 
     def _on_new_connection(self) -> None:
+        if not self.isSignalConnected(QMetaMethod.fromSignal(self.paths_received)):
+            return  # the rooms behind the first frame are not there yet; whoever hands over waits that long
         while (socket := self._server.nextPendingConnection()) is not None:
             _Listener(socket, self)
+
+    def connectNotify(self, signal: QMetaMethod) -> None:
+        if signal == QMetaMethod.fromSignal(self.paths_received):
+            QTimer.singleShot(0, self, self._on_new_connection)
 
 
 class _Listener(QObject):

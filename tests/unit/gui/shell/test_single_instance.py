@@ -105,11 +105,23 @@ def test_second_start_brings_the_window_forward_when_it_has_no_files(first: Sing
     assert heard == ["activated"]
 
 
+def test_files_wait_until_somebody_in_the_first_window_takes_them(first: SingleInstance, tmp_path: Path) -> None:
+    assert first.claim(tmp_path)
+    later = start(tmp_path, "/x")
+    turn(0.6)  # the first frame is shown, the rooms behind it are still being built
+    assert later.poll() is None
+    heard = listen(first)
+    assert turn_until_ended(later) == "later"
+    turn(0.05)
+    assert heard == [["/x"], "activated"]
+
+
 def test_two_names_of_one_folder_are_one_workspace(first: SingleInstance, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
     (tmp_path / "link").symlink_to(real)
     assert first.claim(real)
+    listen(first)
     assert turn_until_ended(start(tmp_path / "link")) == "later"
 
 
@@ -189,6 +201,7 @@ def test_folder_that_others_can_enter_is_not_used(
     with tempfile.TemporaryDirectory(prefix="everstep-run-") as other:
         monkeypatch.setattr("tempfile.tempdir", other)
         assert first.claim(tmp_path)
+        listen(first)
         assert list(runtime_folder.iterdir()) == []
         assert (Path(other) / f"everstep-{os.geteuid()}").exists()
         assert turn_until_ended(start(tmp_path, temporary=other)) == "later"
