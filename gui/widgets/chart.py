@@ -296,14 +296,14 @@ class LossChart(QWidget):
         self.plot.curves.invalidate()
         self._navigation.show_data()
         text = self._summary_text()
-        self.plot.setAccessibleDescription(text)
+        self.plot.setAccessibleDescription(text or self._picture.empty_text)
         if self._card is None:
             self._summary.setText(text)
         else:
             self._show_card(self._card_at(self._card.x))
 
     def _summary_text(self) -> str:
-        return chart_words.summary(self._picture, self._steps, self._axis) or self._picture.empty_text
+        return chart_words.summary(self._picture, self._steps, self._axis)
 
     def _connect_signals(self) -> None:
         header, navigation = self.header, self._navigation
@@ -367,6 +367,7 @@ class LossChart(QWidget):
         at = raw.latest() if self._card is None else raw.nearest(self._card.x)
         if at is not None:
             moved = at if self._card is None else min(max(at + points, 0), len(raw) - 1)
+            self._navigation.show(float(raw.x[moved]))
             self.show_hover(float(raw.x[moved]))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

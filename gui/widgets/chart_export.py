@@ -30,6 +30,7 @@ from gui.widgets.chart_levels import Floats, Series
 
 PIXELS_PER_POINT = 2.0
 """A PNG has twice the resolution of the screen's logical pixels."""
+_INCH = 0.0254
 SUFFIXES = (".png", ".svg", ".csv")
 
 
@@ -94,6 +95,8 @@ def png(drawing: Drawing) -> bytes:
     """The picture in pixels."""
     image = QImage(drawing.size * PIXELS_PER_POINT, QImage.Format.Format_RGB32)
     image.fill(QColor(drawing.background))
+    image.setDotsPerMeterX(round(drawing.commands.logicalDpiX() / _INCH))  # else the recording would be scaled
+    image.setDotsPerMeterY(round(drawing.commands.logicalDpiY() / _INCH))
     painter = QPainter(image)
     painter.scale(PIXELS_PER_POINT, PIXELS_PER_POINT)
     painter.drawPicture(0, 0, drawing.commands)
@@ -108,7 +111,8 @@ def svg(drawing: Drawing) -> bytes:
     """The picture in lines (pyqtgraph's own exporter fails on every plot)."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    generator = QSvgGenerator()
+    generator = QSvgGenerator(QSvgGenerator.SvgVersion.Svg11)  # the other one cannot clip
+    generator.setResolution(drawing.commands.logicalDpiX())
     generator.setOutputDevice(buffer)
     generator.setSize(drawing.size)
     generator.setViewBox(QRect(QPoint(0, 0), drawing.size))

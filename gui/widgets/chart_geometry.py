@@ -16,7 +16,7 @@ from gui.widgets.chart_levels import Columns, Floats, joined_runs
 
 _OUTSIDE = 4000.0
 """Pixels beyond the view at which coordinates are cut: the painter's arithmetic stays exact."""
-_BESIDE = 100.0
+_BESIDE = 4.0
 _HALF = 0.5
 NO_PAUSES: Floats = np.empty(0)
 

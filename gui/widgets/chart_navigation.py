@@ -77,6 +77,11 @@ class ChartNavigation(QObject):
         self._y = None
         self.look()
 
+    def show(self, x: float) -> None:
+        """Bring a place into view."""
+        self._range.show(x)
+        self.look()
+
     def show_data(self) -> None:
         """The points changed."""
         ends = [line.x[[0, -1]] for line in (self._picture.raw, self._picture.validation) if len(line)]

@@ -150,6 +150,7 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._picture = picture
         self._shows_focus = False
         self._has_mouse = False
+        self._meaning: tuple[bool, str, bool] | None = None
         self.set_tokens(picture.tokens)
         self._mouse = pg.SignalProxy(
             self.scene().sigMouseMoved, rateLimit=_HOVERS_PER_SECOND, slot=self._on_mouse_moved, threadSafe=False
@@ -172,6 +173,9 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def show_axes(self, *, is_log: bool, axis: str, are_shown: bool) -> None:
         """What the numbers along the axes mean."""
+        if (is_log, axis, are_shown) == self._meaning:
+            return
+        self._meaning = (is_log, axis, are_shown)
         self.left_axis.set_kind("log" if is_log else "loss")
         self.bottom_axis.set_kind(axis)
         for item in (self.left_axis, self.bottom_axis):

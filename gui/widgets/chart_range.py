@@ -11,7 +11,8 @@ from gui.widgets.chart_levels import Columns
 
 MARGIN = 0.03
 """Share of the view kept free beyond the newest step."""
-_FARTHEST_OUT = 1.0
+_LONE = 0.1
+"""Share of the view before a single point."""
 _HUGE = 1000.0
 """A value so many times the median does not rule the scale; zooming out still finds it."""
 
@@ -44,7 +45,7 @@ class VisibleRange:
     def show_whole(self) -> None:
         """Everything, and everything that comes."""
         width = max(self.last - self.first, self.least_span)
-        self.x0 = self.first if self.last > self.first else self.first - width / 2
+        self.x0 = self.first if self.last > self.first else self.first - width * _LONE
         self.x1 = self.x0 + width * (1 + MARGIN)
         self.is_whole = True
 
@@ -58,7 +59,7 @@ class VisibleRange:
         """Make the view `factor` times as wide; what is at `at` stays where it is."""
         widest = max(self.last - self.first, self.least_span) * (1 + MARGIN)
         span = self.span * factor
-        if span >= widest * _FARTHEST_OUT:
+        if span >= widest:
             self.show_whole()
             return
         span = max(span, min(self.least_span, widest), abs(at) * 1e-12)
@@ -75,6 +76,11 @@ class VisibleRange:
         self.x1 += distance
         self.is_whole = self.is_following = False
         self._stay_near()
+
+    def show(self, x: float) -> None:
+        """Move, without zooming, until x is seen."""
+        if not self.x0 <= x <= self.x1:
+            self.pan(x - (self.x0 + self.x1) / 2)
 
     def _stay_near(self) -> None:
         """The middle of the view stays on the data, so that nobody gets lost beside them."""
