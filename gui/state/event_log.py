@@ -13,6 +13,7 @@ from backend.contract.events import ServiceEvent
 from gui.state.event_words import more, words
 
 MAX_ROWS = 2000
+_MOMENTS_SECONDS = 10.0
 _NOWHERE = QModelIndex()
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -48,7 +49,11 @@ class EventLog(QAbstractListModel):
 
     def load(self, events: Iterable[ServiceEvent]) -> None:
         """Take what happened before, oldest first."""
-        lines = [line for line in map(_line, events) if line is not None]
+        lines: list[EventLine] = []
+        for event in events:
+            line = _line(event)
+            if line is not None and not (lines and _says_again(line, lines[-1])):
+                lines.append(line)
         self.beginResetModel()
         self._lines = lines[::-1][:MAX_ROWS]
         self.endResetModel()
@@ -56,7 +61,7 @@ class EventLog(QAbstractListModel):
     def add(self, event: ServiceEvent) -> None:
         """Take what just happened, if it is worth a line and was not told already."""
         line = _line(event)
-        if line is None or line in self._lines[:20]:
+        if line is None or line in self._lines[:20] or (self._lines and _says_again(line, self._lines[0])):
             return
         self.beginInsertRows(_NOWHERE, 0, 0)
         self._lines.insert(0, line)
@@ -87,6 +92,11 @@ class EventLog(QAbstractListModel):
             case EventRole.MoreRole:
                 return line.more
         return None
+
+
+def _says_again(line: EventLine, last: EventLine) -> bool:
+    """The same words in a row, within moments: one thing, told in two events."""
+    return (line.level, line.text) == (last.level, last.text) and abs(line.at - last.at) < _MOMENTS_SECONDS
 
 
 def _line(event: ServiceEvent) -> EventLine | None:

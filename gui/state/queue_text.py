@@ -116,6 +116,9 @@ def _running(job: JobView, seconds_per_step: float | None) -> str:
 
 
 def _ended(job: JobView) -> str:
+    if job.state is JobState.SKIPPED and job.total_steps:
+        pattern = QCoreApplication.translate("QueueModel", "skipped at step {0} of {1}")
+        return pattern.format(count(job.done_steps), count(job.total_steps))
     if job.state is not JobState.FINISHED:
         return _joined(state_word(job.state), job.reason)
     last = ""

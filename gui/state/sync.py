@@ -25,6 +25,7 @@ from backend.contract.events import (
     StatusChanged,
     StepDone,
 )
+from backend.contract.jobs import TERMINAL_STATES
 from backend.contract.results import HistoryMarksResult, HistoryResult
 from backend.contract.status import EvaluationRow, StatusView
 from gui.client.connection_state import ConnectionState
@@ -187,7 +188,8 @@ class Sync(QObject):
                 self._take_status(status)
             case JobChanged(job=job):
                 known = stores.queue.job(job.job_id)
-                if known is not None and known.restarts != job.restarts:
+                is_restarted = known is not None and known.restarts != job.restarts
+                if is_restarted or (job.state in TERMINAL_STATES and event.cause == job.state):
                     self._marks_timer.start()
                 stores.queue.upsert(job)
             case JobRemoved(job_id=job_id):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from PySide6.QtCore import Qt
 from pytestqt.modeltest import ModelTester
 
@@ -37,6 +38,14 @@ def test_log_tells_an_event_once_when_it_is_in_the_snapshot_and_in_the_stream(qa
     for event in example_session(1000).events[-3:]:
         log.add(event)
     assert log.rowCount() == num
+
+
+def test_log_tells_one_thing_once_when_two_events_say_it(qapp: object) -> None:
+    log = EventLog()
+    log.load([notice(1), msgspec.structs.replace(notice(1), at=3.0), msgspec.structs.replace(notice(1), at=300.0)])
+    log.add(msgspec.structs.replace(notice(1), at=301.0))
+    log.add(notice(302))
+    assert [log.data(log.index(row), EventRole.AtRole) for row in range(log.rowCount())] == [302.0, 300.0, 1.0]
 
 
 def test_log_forgets_the_oldest_when_it_is_full(qapp: object) -> None:
