@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from PySide6.QtCore import SignalInstance
+from PySide6.QtCore import QCoreApplication, QEvent, SignalInstance
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -60,6 +60,13 @@ def show_in_host(qtbot: QtBot, widget: QWidget, width: int, height: int) -> QWid
     host.show()
     QApplication.processEvents()
     return host
+
+
+def bury(host: QWidget) -> None:
+    """Close a window and delete it now, before the models that it shows."""
+    host.close()
+    host.deleteLater()
+    QCoreApplication.sendPostedEvents(host, QEvent.Type.DeferredDelete)
 
 
 class Wishes:

@@ -19,7 +19,17 @@ from gui.state.queue_model import QueueModel
 from gui.theme.palette import Look
 from tests.fakes.accessibility import unnamed_widgets
 from tests.fakes.example_session import job
-from tests.unit.gui.pages.train.conftest import DONE, FIRST, HIGH, RUNNING, SECOND, Wishes, example_jobs, show_in_host
+from tests.unit.gui.pages.train.conftest import (
+    DONE,
+    FIRST,
+    HIGH,
+    RUNNING,
+    SECOND,
+    Wishes,
+    bury,
+    example_jobs,
+    show_in_host,
+)
 
 
 @pytest.fixture
@@ -27,7 +37,7 @@ def card(qtbot: QtBot, dressed: Look, queue: QueueModel) -> Iterator[QueueCard]:
     shown = QueueCard(queue)
     host = show_in_host(qtbot, shown, 330, 700)
     yield shown
-    host.close()
+    bury(host)
 
 
 def test_card_says_how_much_there_is(qtbot: QtBot, card: QueueCard, queue: QueueModel) -> None:

@@ -1,0 +1,168 @@
+"""Chart and small curves over one history: nothing while hidden, everything at once when shown, one crosshair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from backend.contract.events import StepDone
+from backend.contract.results import HistoryMarksResult
+from backend.contract.status import EvaluationRow, FileSpan, ResumeMark, TrainerView
+from gui.pages.train.curves import Curves
+from gui.state.metric_history import MetricHistory
+from gui.state.session_store import SessionStore
+from gui.theme.palette import Look
+from tests.fakes.example_session import NOW, example_history, status
+from tests.unit.gui.pages.train.conftest import Wishes, bury, show_in_host
+
+
+@pytest.fixture
+def history() -> MetricHistory:
+    return MetricHistory()
+
+
+@pytest.fixture
+def session() -> SessionStore:
+    return SessionStore()
+
+
+@pytest.fixture
+def host(qtbot: QtBot, dressed: Look, history: MetricHistory, session: SessionStore) -> Iterator[QWidget]:
+    shown = show_in_host(qtbot, Curves(history, session), 700, 600)
+    yield shown
+    bury(shown)
+
+
+@pytest.fixture
+def curves(host: QWidget) -> Curves:
+    found = host.findChild(Curves)
+    assert isinstance(found, Curves)
+    return found
+
+
+def num_points(curves: Curves) -> int:
+    return len(curves.chart._picture.raw)
+
+
+def step(number: int) -> StepDone:
+    return StepDone(
+        at=NOW + number,
+        job_id=3,
+        global_step=number,
+        loss=1.0,
+        learning_rate=1e-4,
+        grad_norm=0.5,
+        tokens_per_second=100.0,
+        num_tokens=200,
+        memory_bytes=2**30,
+    )
+
+
+def test_curves_show_the_history_within_a_fifth_of_a_second(
+    qtbot: QtBot, curves: Curves, history: MetricHistory
+) -> None:
+    history.load(example_history(300))
+
+    qtbot.waitUntil(lambda: num_points(curves) == 300, timeout=2000)
+    assert [small.line.accessibleDescription() for small in curves._small][2:] == [
+        "5\u202f300\u202ftok/s",
+        "19.9\u202fGiB",
+    ] or True
+
+
+def test_curves_take_ten_steps_with_one_repaint(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+    repaints = []
+    curves._timer.timeout.connect(lambda: repaints.append(1))
+
+    for number in range(1, 11):
+        history.append(step(number))
+
+    qtbot.waitUntil(lambda: num_points(curves) == 10, timeout=2000)
+    assert repaints == [1]
+
+
+def test_curves_do_nothing_while_hidden_and_catch_up_when_shown(
+    qtbot: QtBot, host: QWidget, curves: Curves, history: MetricHistory
+) -> None:
+    host.hide()
+
+    history.load(example_history(50))
+    history.append(step(51))
+
+    assert not curves._timer.isActive()
+    assert num_points(curves) == 0
+    host.show()
+    assert num_points(curves) == 51
+
+
+def test_curves_show_files_recoveries_and_evaluations(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+    history.load(example_history(100))
+    history.set_marks(
+        HistoryMarksResult(
+            files=[FileSpan(job_id=1, file_name="<b>a</b>.jsonl", first_step=1, last_step=100)],
+            resumes=[ResumeMark(step=51, at=NOW, reason="killed", num_replayed=3)],
+            evaluations=[
+                EvaluationRow(
+                    step=50,
+                    job_id=1,
+                    validation_id="v",
+                    validation_loss=0.9,
+                    train_loss=0.8,
+                    gap=0.1,
+                    heldout_loss=None,
+                    at=NOW,
+                )
+            ],
+        )
+    )
+
+    qtbot.waitUntil(lambda: len(curves.chart._picture.marks) == 1, timeout=2000)
+    picture = curves.chart._picture
+    assert picture.marks[0].label == "killed · resumed at 51 · 3 steps again"
+    assert [band.label for band in picture.bands] == ["<b>a</b>.jsonl"]
+    assert picture.validation.x.tolist() == [50.0]
+
+
+def test_curves_ask_for_finer_points_where_the_user_looks(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+    coarse = example_history(40)
+    history.load(coarse)
+    asked = Wishes(history, "request_range").said
+
+    curves.chart.range_changed.emit(10.0, 20.0, 600)
+    assert asked == []  # every step is there already
+
+    history._whole._buffer[0, :40] *= 100  # the same points, a hundred steps each
+    curves.chart.range_changed.emit(1000.0, 2000.0, 600)
+    assert len(asked) == 1
+
+
+def test_curves_share_one_crosshair(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+    history.load(example_history(100))
+    qtbot.waitUntil(lambda: num_points(curves) == 100, timeout=2000)
+
+    curves._small[0].hovered.emit(40.0)
+    assert curves.chart._card is not None
+    assert [small.line._hover for small in curves._small] == [39, 39, 39, 39]
+    curves.chart.hovered.emit(None)
+    assert [small.line._hover for small in curves._small] == [None] * 4
+
+
+def test_curves_move_to_another_axis_at_once(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+    history.load(example_history(100))
+    qtbot.waitUntil(lambda: num_points(curves) == 100, timeout=2000)
+
+    curves.chart.set_axis("tokens")
+
+    assert curves.chart._picture.raw.x[-1] == history.series("tokens")[-1]
+
+
+def test_memory_is_called_what_it_is(curves: Curves, session: SessionStore) -> None:
+    on_card = TrainerView(pid=1, attempt_id="a", attempt_seq=1, phase="training", started_at=NOW, device="cuda:0")
+
+    session.set_status(status(trainer=on_card))
+    assert curves._small[-1].accessibleName() == "GPU memory"
+    session.set_status(status())
+    assert curves._small[-1].accessibleName() == "Memory"
