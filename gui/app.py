@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 from gui.excepthook import FaultWatch, log_file, open_log
 from gui.shell.command_line import Options, parse
 from gui.shell.main_window import MainWindow
+from gui.shell.screenshots import Screenshots
 from gui.shell.single_instance import SingleInstance
 from gui.shell.window_state import WindowState, settings_file
 from gui.theme.icons import icon_pixmap
@@ -111,6 +112,10 @@ class Everstep(QObject):
         rooms.page_shown.connect(lambda: _log.info("page after %.3f s", seconds_since_start()))
         rooms.live.connect(lambda: _log.info("live after %.3f s", seconds_since_start()))
         rooms.join(self._instance, self._faults)
+        if self._options.screenshots is not None:
+            pictures = Screenshots(self._window, self._look, self._options.screenshots, self)
+            rooms.live.connect(pictures.start)
+            pictures.finished.connect(QApplication.exit)
         self.rooms_joined.emit()
 
     def _on_look_requested(self) -> None:

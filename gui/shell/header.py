@@ -164,6 +164,7 @@ class Header(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._title.setMaximumWidth(self.width() // 4)
         for button in self._buttons:
             button.set_narrow(self.width() < NARROW)
 

@@ -84,7 +84,19 @@ def test_rooms_run_from_cheap_to_dear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("markers", "code"), [("not full", 1), ("", 0)])
 def test_budget_fails_an_everyday_run_when_it_costs_too_much(tmp_path: Path, markers: str, code: int) -> None:
     (tmp_path / "test_one.py").write_text("def test_nothing():\n    pass\n")
-    shrunk = ("EVERYDAY_SECONDS = 360", "EVERYDAY_SECONDS = 0")
+    shrunk = ("EVERYDAY_SECONDS = 660", "EVERYDAY_SECONDS = 0")
     returned, printed = run_suite(tmp_path, "-m", markers, conftest_changes=shrunk)
     assert returned == code
     assert ("OVER BUDGET" in printed) == bool(code)
+
+
+def test_qt_warning_fails_a_test(tmp_path: Path) -> None:
+    (tmp_path / "test_qt.py").write_text(
+        "from PySide6.QtCore import qWarning\n"
+        "def test_warned():\n    qWarning(b'spilt')\n"
+        "def test_quiet():\n    pass\n"
+    )
+    project = TESTS.parent / "pyproject.toml"
+    _, printed = run_suite(tmp_path, "-c", str(project), "--rootdir", str(tmp_path))
+    assert "1 failed, 1 passed" in printed
+    assert "spilt" in printed

@@ -50,7 +50,7 @@ def make_project(folder: Path) -> None:
     (folder / "packaging").mkdir()
     (folder / "packaging" / "bootstrap.py").write_bytes(SCRIPT.read_bytes())
     (folder / "packaging" / "constraints.txt").write_text("everstep-probe==1.0\n")
-    (folder / "packaging" / "debian-packages.txt").write_text("python3-venv\n")
+    (folder / "packaging" / "debian-packages.txt").write_text("[set-up]\npython3-venv\n\n[window]\nlibx libx.so\n")
     (folder / "pyproject.toml").write_text(
         '[project]\ndependencies = ["everstep-probe"]\n[project.optional-dependencies]\ndev = ["everstep-probe"]\n'
     )
