@@ -87,9 +87,10 @@ def _find_by_errors(name: str) -> tuple[int, float | None]:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             seen = (folder / "fd" / "2").stat()
-            started = create_time(int(folder.name))
-            if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino) and started is not None:
-                found.append((started, int(folder.name)))
+            if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino):
+                pid = int(folder.name)
+                if (started := create_time(pid)) is not None:
+                    found.append((started, pid))
     return (min(found)[1], min(found)[0]) if found else (0, None)
 
 

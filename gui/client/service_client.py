@@ -33,7 +33,7 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """Longer lists are asked for in pages."""
 _PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 _TIMED_OUT = (QNetworkReply.NetworkError.TimeoutError, QNetworkReply.NetworkError.OperationCanceledError)
-_MAX_WRONG_TOKENS = 4
+_MAX_WRONG_TOKENS = 3
 """A service that just came has a new token; one that goes on refusing the one in its file will not change its mind."""
 
 

@@ -60,6 +60,8 @@ class Patience:
     """How long after our guardian left another one's service may take to appear."""
     stable_seconds: float = 60.0
     """A service that lived that long is started again without a pause."""
+    retry_seconds: float = 60.0
+    """After that a service that could not start is tried again quietly: the disk may have room by then."""
 
 
 class ServiceProcess(QObject):
@@ -87,7 +89,7 @@ class ServiceProcess(QObject):
         self._is_ready = False
         self._was_ready = False
         self._is_given_up = False
-        """It was ended on purpose or cannot start: only somebody's wish starts it again."""
+        """It was ended on purpose, or cannot start: nothing more is said until one is there."""
         self._heard_at = self._alone_since = self._ready_at = self._may_start_at = 0.0
         self._asked_since = 0.0
         """Of the questions that were not answered yet, when the first was asked; 0 when all were."""
@@ -217,7 +219,8 @@ class ServiceProcess(QObject):
         elif self._guardian is not None:
             self._on_guardian_left(now)
         elif self._is_given_up:
-            return
+            if self._state is ConnectionState.REFUSED and now >= self._may_start_at:
+                self._start_guardian(now)
         elif self._was_ready and not endpoints.endpoint_file(self.workspace).exists():
             # It took its address away: it was ended on purpose. One that was killed leaves it behind.
             self._is_given_up = True
@@ -235,6 +238,8 @@ class ServiceProcess(QObject):
 
     def _wait_for_somebody(self, now: float) -> None:
         waited = now - self._alone_since
+        if self._is_given_up:
+            return
         if waited > self._patience.other_guardian_seconds and endpoints.is_untrusted(self.workspace):
             self._change(ConnectionState.REFUSED, words.untrusted(endpoints.endpoint_file(self.workspace)))
         elif waited > self._patience.silent_seconds:
@@ -245,7 +250,8 @@ class ServiceProcess(QObject):
     # ---- starting ------------------------------------------------------------------------------------------
 
     def _start_guardian(self, now: float) -> None:
-        self._change(ConnectionState.STARTING)
+        if not self._is_given_up:
+            self._change(ConnectionState.STARTING)
         self._guardian = StartedGuardian(self._command)
         pause = _RESTART_PAUSES_SECONDS[min(self._num_starts, len(_RESTART_PAUSES_SECONDS) - 1)]
         self._num_starts += 1
@@ -261,6 +267,7 @@ class ServiceProcess(QObject):
         self._num_wordless_ends += 1
         if last_words or self._num_wordless_ends >= _MAX_WORDLESS_ENDS:
             self._is_given_up = True
+            self._may_start_at = now + self._patience.retry_seconds
             self._change(ConnectionState.REFUSED, words.failed_start(last_words))
 
     # ---- asking --------------------------------------------------------------------------------------------

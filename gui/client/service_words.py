@@ -50,7 +50,8 @@ def still_starting(seconds: float) -> str:
 def failed_start(last_words: str) -> str:
     """It ended before it was ready."""
     reason = last_words or translate("ServiceProcess", "It gave no reason; the log may.")
-    return translate("ServiceProcess", "The service could not be started. {0}").format(reason)
+    text = translate("ServiceProcess", "The service could not be started. {0} It is tried again every minute.")
+    return text.format(reason if reason.endswith((".", "!", "?")) else reason + ".")
 
 
 def wrong_token(found: Endpoint, file: Path) -> str:

@@ -162,7 +162,7 @@ def test_slow_answer_is_waited_for_as_long_as_bytes_come(raw: RawService, client
     body = msgspec.json.encode(QueueResult(jobs=[], num_jobs=1))
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     pieces = [head, *(bytes([one]) for one in body)]
-    raw.paths["/v1/queue/list"] = say(*pieces, pause_seconds=0.05)  # longer than read_seconds together
+    raw.paths["/v1/queue/list"] = say(*pieces, pause_seconds=0.03)  # longer than read_seconds together
     assert finish(client.call("queue.list")) == QueueResult(jobs=[], num_jobs=1)
 
 

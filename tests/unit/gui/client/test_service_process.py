@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ QUICK = Patience(
     silent_seconds=0.4,
     other_guardian_seconds=0.1,
     stable_seconds=5.0,
+    retry_seconds=60.0,
 )
 
 
@@ -43,8 +45,8 @@ def process(raw: RawService, starts: Path) -> Iterator[ServiceProcess]:
     found.stop_watching()
 
 
-def make(raw: RawService, program: str) -> ServiceProcess:
-    return ServiceProcess(raw.workspace, command=[sys.executable, "-P", "-c", program], patience=QUICK)
+def make(raw: RawService, program: str, patience: Patience = QUICK) -> ServiceProcess:
+    return ServiceProcess(raw.workspace, command=[sys.executable, "-P", "-c", program], patience=patience)
 
 
 def until(process: ServiceProcess, state: ConnectionState) -> None:
@@ -171,12 +173,34 @@ def test_last_words_are_told_when_the_service_cannot_start(raw: RawService) -> N
     process = make(raw, "import sys; sys.exit('The disk is full. Free some space.')")
     process.start()
     until(process, ConnectionState.REFUSED)
-    assert process.sentence == "The service could not be started. The disk is full. Free some space."
+    assert process.sentence.startswith("The service could not be started. The disk is full. Free some space. ")
     reason = process.why_not()
     assert reason is not None
     assert "The disk is full" in reason.message
     turn(0.3)
     assert process.state is ConnectionState.REFUSED
+    process.stop_watching()
+
+
+def test_service_that_could_not_start_is_tried_again_quietly(raw: RawService, starts: Path, tmp_path: Path) -> None:
+    raw.publish()
+    made = endpoints.endpoint_file(raw.workspace)
+    kept = made.rename(tmp_path / "kept.json")
+    room = tmp_path / "there is room now"
+    program = f"""
+import pathlib, shutil, sys
+open({str(starts)!r}, "a").write("x")
+if not pathlib.Path({str(room)!r}).exists():
+    sys.exit("The disk is full.")
+shutil.copy2({str(kept)!r}, {str(made)!r})
+"""
+    process = make(raw, program, replace(QUICK, retry_seconds=0.2))
+    heard = Heard(process, "state_changed")
+    process.start()
+    wait_until(lambda: num_starts(starts) == 3)
+    assert heard.values("state_changed") == [ConnectionState.STARTING, ConnectionState.REFUSED]
+    room.touch()
+    until(process, ConnectionState.CONNECTED)
     process.stop_watching()
 
 
