@@ -250,16 +250,13 @@ class HoverLayer(_Layer):
     def __init__(self, parent: QGraphicsItem, picture: Picture, mapping: Callable[[], Mapping]) -> None:
         super().__init__(parent, picture, mapping)
         self.card: HoverCard | None = None
-        self._covered: list[QRectF] = []
 
     def show_card(self, card: HoverCard | None) -> None:
         """Move the crosshair, or take it away."""
-        for rect in self._covered:
-            self.update(rect)
+        for shown in (self.card, card):  # where the view has moved, the old one is elsewhere by now
+            for rect in self._rects(shown):
+                self.update(rect)
         self.card = card
-        self._covered = self._rects(card) if card is not None else []
-        for rect in self._covered:
-            self.update(rect)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         card, mapping = self.card, self._mapping()
@@ -302,7 +299,9 @@ class HoverLayer(_Layer):
         left = at + 12 if at + 12 + width <= mapping.width - 4 else at - 12 - width
         return QRectF(round(max(left, 4.0)) + 0.5, _BAND_LABEL_HEIGHT + 32.5, width, height)
 
-    def _rects(self, card: HoverCard) -> list[QRectF]:
+    def _rects(self, card: HoverCard | None) -> list[QRectF]:
+        if card is None:
+            return []
         mapping = self._mapping()
         at = mapping.x_of(card.x)
         column = QRectF(at - 8, 0.0, 16.0, mapping.height)  # the line and the dots on it

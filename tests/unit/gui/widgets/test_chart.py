@@ -220,6 +220,24 @@ def test_set_hover_is_silent_so_that_plots_do_not_answer_each_other(qtbot: QtBot
         chart.set_hover(None)
 
 
+def test_the_crosshair_leaves_nothing_behind_when_the_view_has_moved(qtbot: QtBot, chart: LossChart) -> None:
+    def on_screen() -> QImage:
+        QApplication.processEvents()
+        return chart.screen().grabWindow(chart.winId()).toImage()
+
+    turn_wheel(chart, 300.0, 2)
+    turn_wheel(chart, 300.0, -1)
+    without = on_screen()
+    turn_wheel(chart, 300.0, 1)
+    chart.set_hover(600.0)
+    turn_wheel(chart, 300.0, -1)
+    with_crosshair = on_screen()
+    chart.set_hover(None)
+
+    assert with_crosshair != without
+    assert on_screen() == without
+
+
 def test_range_is_told_once_the_view_moved_and_not_again(qtbot: QtBot, chart: LossChart) -> None:
     with qtbot.waitSignal(chart.range_changed, timeout=2000):
         turn_wheel(chart, 300.0, 5)
