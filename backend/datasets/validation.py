@@ -5,6 +5,7 @@ It is chosen once, its name is its content, and every validation loss carries th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ def _commit_rows(workspace: Workspace, rows: Path) -> tuple[str, int]:
         target = rows_path(workspace, validation_id)
         if not target.exists() or durable.hash_file(target)[1] != validation_id:
             durable.make_folder(target.parent)
+            if target.exists():
+                durable.move(target, workspace.quarantine / f"{validation_id}-{time.time_ns()}-{target.name}")
             durable.copy_in(rows, target)
     except OSError as problem:
         raise StorageError(

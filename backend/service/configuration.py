@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,11 @@ class ConfigFile:
     def __init__(self, path: Path, config: Config) -> None:
         self._path = path
         self.config = config
+        self._listeners: list[Callable[[Config], None]] = []
+
+    def subscribe(self, listener: Callable[[Config], None]) -> None:
+        """Call `listener` with the settings whenever they change; on whichever thread changes them."""
+        self._listeners.append(listener)
 
     @classmethod
     def open(cls, path: Path, *, has_gpu: bool) -> ConfigFile:
@@ -44,6 +50,8 @@ class ConfigFile:
         """Put changed settings in force and on disk. Raises OSError."""
         self._write(config)
         self.config = config
+        for listener in self._listeners:
+            listener(config)
 
     def _write(self, config: Config) -> None:
         durable.commit_file(self._path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")

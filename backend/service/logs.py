@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from backend.contract.settings import ServiceSettings
 from backend.store import durable
 
 _SECRETS = re.compile(
@@ -120,6 +121,16 @@ class DailyLog(logging.Handler):
                     total -= sizes[path]
         return None
 
+    def limit(self, *, keep_days: int, max_bytes: int) -> None:
+        """Other limits, in force at once."""
+        self.acquire()
+        try:
+            self.keep_days, self.max_bytes = keep_days, max_bytes
+            with suppress(OSError):
+                self.sweep()
+        finally:
+            self.release()
+
     def _close_file(self) -> None:
         if self._file is not None:
             with suppress(OSError):
@@ -156,16 +167,22 @@ def newest_lines(folder: Path, count: int) -> list[str]:
     return lines[-count:] if count > 0 else []
 
 
-def start(folder: Path, *, keep_days: int, max_bytes: int) -> tuple[DailyLog, Redactor]:
+def start(folder: Path, service: ServiceSettings) -> tuple[DailyLog, Redactor]:
     """Send everything the program logs to the workspace's log."""
     redactor = Redactor()
-    handler = DailyLog(folder, redactor, keep_days=keep_days, max_bytes=max_bytes)
+    handler = DailyLog(folder, redactor)
+    apply_limits(handler, service)
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     for noisy in ("uvicorn.error", "watchfiles.main", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     return handler, redactor
+
+
+def apply_limits(handler: DailyLog, service: ServiceSettings) -> None:
+    """What the settings say."""
+    handler.limit(keep_days=service.log_keep_days, max_bytes=service.log_max_megabytes * 1_000_000)
 
 
 def stop(handler: DailyLog) -> None:

@@ -63,10 +63,8 @@ async def serve(root: Workspace, options: Options, programs: Programs) -> int:
     held = lock.take(root.service_lock, root.endpoint_file)
     try:
         config = ConfigFile.open(root.config_file, has_gpu=bool(probe.nvidia_gpus()))
-        service = config.config.service
-        handler, redactor = logs.start(
-            root.logs, keep_days=service.log_keep_days, max_bytes=service.log_max_megabytes * 1_000_000
-        )
+        handler, redactor = logs.start(root.logs, config.config.service)
+        config.subscribe(lambda changed: logs.apply_limits(handler, changed.service))
         try:
             database = Database.open(root.database, root.journal)
             try:

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 
 from backend.contract.errors import EverstepError
 from backend.contract.events import StepDone
 from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
 from backend.machine.processes import ProcessIdentity
-from backend.service import recovery, trainer_events
+from backend.service import recovery, spools, trainer_events
 from backend.service.core import Core
 from backend.service.recovery import Death
 from backend.service.status import StatusBoard
@@ -72,7 +71,7 @@ class TrainerKeeper:
         """At start: take over the living trainer of a service before this one, write down the end of all others."""
         core = self._core
         if core.database.repaired:
-            await self._refill_history()
+            await spools.refill_history(core)
         for number, attempt in enumerate(await core.read(attempts.unended)):
             spool = attempt.spool(core.workspace)
             identity = await self._find(attempt)
@@ -89,6 +88,7 @@ class TrainerKeeper:
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
+        await spools.prune(core)
 
     async def _find(self, attempt: Attempt) -> ProcessIdentity | None:
         """The living trainer of an attempt. While its lock is held somebody is there, if only about to go."""
@@ -103,15 +103,6 @@ class TrainerKeeper:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
         return None
-
-    async def _refill_history(self) -> None:
-        """A rebuilt database knows no steps: they stand in the spools still."""
-        core = self._core
-        for attempt in await core.read(attempts.every):
-            reader = SpoolReader(attempt.spool(core.workspace))
-            while events := reader.read():
-                await core.run(partial(trainer_events.apply_history, attempt_seq=attempt.attempt_seq, events=events))
-        log.warning("Steps, evaluations and samples were read again from the spools.")
 
     def _take(self, process: TrainerProcess) -> None:
         self.current = self._board.trainer = process
@@ -244,6 +235,7 @@ class TrainerKeeper:
         process.close()
         core.live.trainer_ended()
         core.wake()
+        await spools.prune(core)
 
     async def _settle(self, attempt: Attempt, end: Outcome, *, has_begun: bool) -> None:
         core = self._core

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from backend.contract.errors import DamagedError, StorageError
 from backend.contract.events import AnyServiceEvent, Notice, ServiceEvent
 from backend.store import connection as opening
 from backend.store import durable, migrations, pyramid, repair
-from backend.store.journal import Journal, decode
+from backend.store.journal import KEYS, Journal, decode
 from backend.store.repair import Rebuilt
 from backend.store.transaction import Row, Transaction
 
@@ -32,6 +32,8 @@ __all__ = ["Database", "Row", "Transaction"]
 T = TypeVar("T")
 KEPT_CHANGES = 5000
 """Events a client may have missed and still catch up without fetching everything anew."""
+MOST_JOURNAL_LINES = 10_000
+"""Beyond it the journal is replaced by one line that holds everything."""
 _HEADROOM_BYTES = 1 << 18
 _SERVICE_EVENTS = msgspec.json.Decoder(AnyServiceEvent)
 
@@ -55,6 +57,7 @@ class Database:
         self._lock = threading.RLock()
         self._is_inside = False
         self._is_closed = False
+        self._compact_beyond = MOST_JOURNAL_LINES
 
     @classmethod
     def open(cls, path: Path, journal: Path) -> Database:
@@ -94,6 +97,7 @@ class Database:
             pyramid.fill_missing(connection)
             database = cls(path, connection, journal)
             database._bring_journal_up_to_date()
+            database._compact_journal()
             database._begin_life()
             if rebuilt is not None:
                 database._tell_repair(damage, rebuilt)
@@ -130,6 +134,7 @@ class Database:
                 self._write_pending()
             finally:
                 self._tell(tx)
+            self._compact_journal()
             return answer
 
     def read(self, work: Callable[[Transaction], T]) -> T:
@@ -242,6 +247,16 @@ class Database:
     def _restart_journal(self) -> None:
         whole = repair.whole_line(self._connection, seq=self.last_sequence, at=time.time())
         self._journal.restart(whole, repair.aside_name(self._journal.path))
+
+    def _compact_journal(self) -> None:
+        """Now and then drop the lines that later ones overruled; where it fails the long journal is as good."""
+        if self._journal.num_lines <= self._compact_beyond or not self._journal.is_usable:
+            return
+        self._compact_beyond = self._journal.num_lines + MOST_JOURNAL_LINES  # if it fails, not again at once
+        with suppress(OSError, DamagedError):
+            opening.check_tables(self._connection, KEYS)
+            self._journal.compact(repair.whole_line(self._connection, seq=self.last_sequence, at=time.time()))
+            self._compact_beyond = MOST_JOURNAL_LINES
 
     def _bring_journal_up_to_date(self) -> None:
         """Add lines that a crash kept out of the journal; begin it anew when it cannot be continued."""

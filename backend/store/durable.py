@@ -17,6 +17,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -126,9 +127,10 @@ def replace_status(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 def copy_in(source: Path, target: Path) -> tuple[int, str]:
     """Copy a regular file to a new name durably; returns (size in bytes, sha256 hex) of what was written.
 
-    Follows no link at the target, opens no device, pipe or socket (raises OSError), and raises OSError with
-    EAGAIN when the source changed while it was read.
+    Raises FileExistsError when something has that name. Follows no link at the target, opens no device, pipe or
+    socket (raises OSError), and raises OSError with EAGAIN when the source changed while it was read.
     """
+    _require_free(target)
     reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         before = os.fstat(reading)
@@ -145,6 +147,7 @@ def copy_in(source: Path, target: Path) -> tuple[int, str]:
             ) or size != after.st_size:
                 raise OSError(11, "the file changed while it was read", str(source))
             failpoint("durable.copy_before_rename", target)
+            _require_free(target)  # it may have come while we copied
             os.rename(staging, target)
         except OSError:
             _forget(staging)
@@ -309,8 +312,7 @@ def seal_folder(folder: Path, meta: Mapping[str, Any], *, moved: Callable[[], No
 
 def move(source: Path, target: Path) -> None:
     """Rename a file or folder to a new name on the same disk, durably. Raises FileExistsError."""
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(17, "the target exists", str(target))
+    _require_free(target)
     make_folder(target.parent)
     failpoint("durable.move_before_rename", target)
     os.rename(source, target)
@@ -345,11 +347,12 @@ def remove_tree(folder: Path) -> None:
     fsync_folder(folder.parent)
 
 
-def remove_stale(folder: Path) -> list[str]:
-    """Remove unfinished work directly inside `folder`; the caller knows that nobody is writing there."""
+def remove_stale(folder: Path, of: str = "*") -> list[str]:
+    """Remove unfinished work directly inside `folder`, where `of` is given only what was to become a name that
+    matches it; the caller knows that nobody is writing there."""
     removed = []
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(TMP_PREFIX)]
+        names = [entry.name for entry in entries if fnmatchcase(entry.name, TMP_PREFIX + of)]
     for name in names:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
@@ -376,6 +379,11 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 def _staging(path: Path, kind: str = "") -> Path:
     """One name a target: a crash can leave at most one unfinished copy."""
     return path.with_name(f"{TMP_PREFIX}{kind}{path.name}")
+
+
+def _require_free(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(17, "the target exists", str(target))
 
 
 def _forget(path: Path) -> None:

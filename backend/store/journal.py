@@ -11,6 +11,7 @@ what came before it is not needed. The journal is written after the database's c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,14 @@ class Journal:
         self._file = durable.Appender(path)
         self.last_sequence = self._read_last_sequence()
         """Of the last line; 0 when empty, -1 when the last line cannot be read."""
+        self.num_lines = self._count_lines()
 
     def append(self, lines: list[bytes]) -> None:
         """Add lines in one write and make them durable. Raises OSError; after that `restart` may be needed."""
         self._file.append(b"\n".join(lines))
         self._file.sync()
         self.last_sequence = decode(lines[-1]).seq
+        self.num_lines += len(lines)
 
     @property
     def is_usable(self) -> bool:
@@ -89,6 +92,19 @@ class Journal:
         durable.commit_file(self.path, whole + b"\n")
         self._file = durable.Appender(self.path)
         self.last_sequence = decode(whole).seq
+        self.num_lines = 1
+
+    def compact(self, whole: bytes) -> None:
+        """Replace all lines by one that holds everything, in one go: a crash leaves the old lines or the new one.
+
+        Raises OSError; then one of the two is in force and goes on, or `is_usable` says that it cannot.
+        """
+        try:
+            durable.commit_file(self.path, whole + b"\n")
+        finally:
+            self._file.close()
+            self._file = durable.Appender(self.path)
+            self.num_lines = self._count_lines()
 
     def close(self) -> None:
         """Close the file."""
@@ -102,6 +118,10 @@ class Journal:
                     yield decode(text)
                 except (msgspec.MsgspecError, UnicodeDecodeError):
                     yield None
+
+    def _count_lines(self) -> int:
+        with open(self.path, "rb") as file:
+            return sum(block.count(b"\n") for block in iter(partial(file.read, 1 << 20), b""))
 
     def _read_last_sequence(self) -> int:
         """Read back from the end until the last line is whole: lines may be long, the file longer."""

@@ -76,6 +76,12 @@ def every(tx: Transaction) -> list[Attempt]:
     return [_attempt(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM attempts ORDER BY attempt_seq")]
 
 
+def ended(tx: Transaction) -> list[Attempt]:
+    """Attempts whose end is written down, newest first."""
+    rows = tx.execute(f"SELECT {_COLUMNS} FROM attempts WHERE ended_at IS NOT NULL ORDER BY attempt_seq DESC")
+    return [_attempt(row) for row in rows]
+
+
 def _attempt(row: Row) -> Attempt:
     seq, attempt_id, pid, create_time, boot_id, started_at, last_n, events_offset = row
     return Attempt(

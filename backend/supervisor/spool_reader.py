@@ -75,6 +75,16 @@ def earlier_events(spool: Path, offset: int, *, max_bytes: int = 64 * 1024) -> l
     return events
 
 
+def is_read_to_its_end(spool: Path, offset: int) -> bool:
+    """Whether nothing that counts as an event stands behind `offset`; what a crash left without newline does not."""
+    try:
+        with open(spool / EVENTS, "rb") as file:
+            file.seek(offset)
+            return b"\n" not in file.read()
+    except FileNotFoundError:
+        return True
+
+
 def read_exit(spool: Path) -> ExitRecord | None:
     """The trainer's last words, if it came to write them."""
     try:

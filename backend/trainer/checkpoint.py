@@ -83,9 +83,10 @@ def take_snapshot(
     )
 
 
-def folder_name(global_step: int, attempt_seq: int) -> str:
-    """One name a step and process; never reused."""
-    return f"step-{global_step:08d}-{attempt_seq:06d}"
+def folder_name(global_step: int | str, attempt_seq: int) -> str:
+    """One name a step and process; never reused. With "*" a pattern for all of a process."""
+    step = global_step if isinstance(global_step, str) else f"{global_step:08d}"
+    return f"step-{step}-{attempt_seq:06d}"
 
 
 def write(

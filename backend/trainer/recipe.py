@@ -31,6 +31,7 @@ from backend.formats.order import StepPlan
 from backend.formats.token_store import TokenStore
 from backend.store.durable import make_folder, remove_stale
 from backend.trainer.budget import measure_token_budget
+from backend.trainer.checkpoint import folder_name
 from backend.trainer.due import DueWork
 from backend.trainer.failures import BadAssignmentError, BadCheckpointError, LeaveJob, storage_error
 from backend.trainer.gate import Gate
@@ -142,7 +143,7 @@ class Recipe:
         begun = self._check_continuation(assignment, plan)
         num_threads = assignment.num_threads or (begun.num_threads if begun else 0) or physical_cores()
         torch.set_num_threads(num_threads)
-        self._clear_staging(Path(assignment.checkpoint_root))
+        self._clear_staging(assignment)
         gate.check()
         was_warm = self.warm.prepare(assignment, self.events.progress.move)
         network, optimiser = self.warm.network, self.warm.optimiser
@@ -210,11 +211,12 @@ class Recipe:
             raise BadAssignmentError(f"{assignment.file_name} or its order changed since step {meta.job_step}.")
         return meta
 
-    def _clear_staging(self, checkpoint_root: Path) -> None:
-        """Remove what a killed trainer left unfinished; only one process trains on a workspace."""
+    def _clear_staging(self, assignment: Assignment) -> None:
+        """Remove what this process left unfinished; what others left is theirs, or the service's, to remove."""
+        checkpoint_root = Path(assignment.checkpoint_root)
         try:
             make_folder(checkpoint_root)
-            remove_stale(checkpoint_root)
+            remove_stale(checkpoint_root, of=folder_name("*", assignment.attempt_seq))
         except OSError as problem:
             raise storage_error(problem, f"opening {checkpoint_root}") from problem
 
