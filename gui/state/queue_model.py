@@ -22,6 +22,7 @@ from gui.state.queue_groups import (
     Move,
     Place,
     as_one,
+    group_of,
     header_group,
     header_row,
     one_down,
@@ -31,7 +32,7 @@ from gui.state.queue_groups import (
 from gui.state.queue_order import QueueOrder
 from gui.state.row_list_model import AnyIndex, RowListModel
 
-_ANSWER_MS = 5000
+_ANSWER_MS = 15_000
 """A move the service said nothing about for so long is no longer shown."""
 _SUMMARY_MS = 50
 _NOWHERE = QModelIndex()
@@ -71,6 +72,7 @@ class QueueModel(RowListModel):
         self._gone: dict[int, JobView] = {}  # left the queue during the drag that is on, still shown
         self._check_progress: dict[int, float] = {}
         self._seconds_per_step: float | None = None
+        self._waiting_summary: tuple[int, float | None] | None = None  # kept: thousands of files are summed up
         self._unsent: list[Move] = []
         self._send_timer = self._timer(0, self._send_moves)
         self._answer_timer = self._timer(_ANSWER_MS, self.reject_moves)
@@ -87,18 +89,19 @@ class QueueModel(RowListModel):
         self._order.load(jobs)
         self._render()
         self._tell_changed(changed)
-        self._summary_timer.start()
+        self._tell_summary()
 
     def upsert(self, job: JobView) -> None:
         """Take one job as it is now."""
         known = self._order.jobs.get(job.job_id)
         if known == job:  # repeated events are normal after a reconnect
             return
-        if self._order.upsert(job):
+        is_regrouped = self._order.upsert(job)
+        if is_regrouped:
             self._render()
         if known is not None:
             self._tell_changed([job.job_id])
-        self._summary_timer.start()
+        self._tell_summary(is_of_running=not is_regrouped and group_of(job) is Group.RUNNING)
 
     def remove(self, job_id: int) -> None:
         """A job left the queue."""
@@ -107,7 +110,7 @@ class QueueModel(RowListModel):
             if self._is_dragging:
                 self._gone[job_id] = job
             self._render()
-            self._summary_timer.start()
+            self._tell_summary()
 
     def reorder(self, job_ids: Sequence[int]) -> None:
         """Take the order of all waiting jobs."""
@@ -128,7 +131,7 @@ class QueueModel(RowListModel):
         self._seconds_per_step = seconds
         if self._rows:
             self.dataChanged.emit(self.index(0), self.index(len(self._rows) - 1))
-        self._summary_timer.start()
+        self._tell_summary()
 
     # -- moves
 
@@ -185,11 +188,14 @@ class QueueModel(RowListModel):
     @property
     def summary(self) -> tuple[int, float | None]:
         """(files that run or wait, seconds until all that may train are done or None)."""
-        there = [job for job in self._order.jobs.values() if job.state not in TERMINAL_STATES]
-        may_train = [job for job in there if job.state not in (JobState.HELD, JobState.BLOCKED)]
-        etas = [queue_text.eta_seconds(job, self._seconds_per_step) for job in may_train]
-        known = [eta for eta in etas if eta is not None]
-        return len(there), sum(known) if known else None
+        if self._waiting_summary is None:
+            self._waiting_summary = self._summed(
+                job for job in self._order.jobs.values() if group_of(job) is not Group.RUNNING
+            )
+        num_waiting, seconds = self._waiting_summary
+        num_running, more = self._summed(self._order.running())
+        known = [part for part in (seconds, more) if part is not None]
+        return num_waiting + num_running, sum(known) if known else None
 
     # -- how it is looked at
 
@@ -283,6 +289,19 @@ class QueueModel(RowListModel):
                 rows.append(header_row(group))
                 rows += members
         return rows
+
+    def _summed(self, jobs: Iterable[JobView]) -> tuple[int, float | None]:
+        there = [job for job in jobs if job.state not in TERMINAL_STATES]
+        may_train = [job for job in there if job.state not in (JobState.HELD, JobState.BLOCKED)]
+        etas = [queue_text.eta_seconds(job, self._seconds_per_step) for job in may_train]
+        known = [eta for eta in etas if eta is not None]
+        return len(there), sum(known) if known else None
+
+    def _tell_summary(self, *, is_of_running: bool = False) -> None:
+        if not is_of_running:
+            self._waiting_summary = None
+        if not self._summary_timer.isActive():
+            self._summary_timer.start()
 
     def _tell_changed(self, job_ids: Iterable[int]) -> None:
         for job_id in job_ids:

@@ -25,9 +25,14 @@ class QueueOrder:
             groups = applied(groups, move)
         return groups
 
+    def running(self) -> list[JobView]:
+        """The jobs in the trainer's hands."""
+        return [self.jobs[job_id] for job_id in self._true[Group.RUNNING]]
+
     def load(self, jobs: Iterable[JobView]) -> None:
         """Take the whole queue as the service lists it."""
         self.jobs = {job.job_id: job for job in jobs}
+        self.moves.clear()
         self._true = [[] for _ in Group]
         self._group_of = {}
         for job in self.jobs.values():

@@ -190,7 +190,7 @@ class Sync(QObject):
                 known = stores.queue.job(job.job_id)
                 is_restarted = known is not None and known.restarts != job.restarts
                 if is_restarted or (job.state in TERMINAL_STATES and event.cause == job.state):
-                    self._marks_timer.start()
+                    self._marks_soon()
                 stores.queue.upsert(job)
             case JobRemoved(job_id=job_id):
                 stores.queue.remove(job_id)
@@ -224,7 +224,7 @@ class Sync(QObject):
             self._is_back = False
             if status.global_step > stores.metrics.newest_step:
                 self._on_gap_found(stores.metrics.newest_step + 1, status.global_step)
-            self._marks_timer.start()
+            self._marks_soon()
 
     # -- the curve
 
@@ -255,7 +255,7 @@ class Sync(QObject):
         """Another lineage: another curve."""
         self._gap = None
         self._ask_history(HISTORY, self._on_history_done)
-        self._marks_timer.start()
+        self._marks_soon()
 
     def _on_history_done(self, history: HistoryResult) -> None:
         self._stores.metrics.load(history)
@@ -272,6 +272,10 @@ class Sync(QObject):
         reply = self._backend.call("history", args)
         reply.done.connect(take)
         return reply
+
+    def _marks_soon(self) -> None:
+        if not self._marks_timer.isActive():
+            self._marks_timer.start()
 
     def _fetch_marks(self) -> None:
         reply = self._backend.call("history.marks")

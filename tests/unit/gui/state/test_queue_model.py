@@ -277,6 +277,13 @@ def test_summary_counts_files_and_time_when_the_speed_is_known(model: QueueModel
     steps = sum(one.total_steps for one in queue()[1:5])
     assert model.summary == (5, 60.0 + 2.0 * steps)
     assert model.data(model.index_of(2), QueueRole.EtaRole) == 52.0
+    model.upsert(msgspec.structs.replace(queue()[0], eta_seconds=50.0))
+    assert model.summary == (5, 50.0 + 2.0 * steps)
+    model.upsert(job(5, JobState.HELD, position=2))
+    model.remove(4)
+    assert model.summary == (4, 50.0 + 2.0 * (steps - 13 * 9))
+    model.upsert(job(1, JobState.FINISHED))
+    assert model.summary == (3, 2.0 * (steps - 13 * 9))
 
 
 def test_check_progress_is_shown_while_a_file_is_checked(model: QueueModel) -> None:
