@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, QPoint, QRectF, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from gui.theme import font as fonts
 from gui.theme.palette import tokens_for
+from gui.theme.tokens import CONTROL_RADIUS
+from gui.widgets.plain import plain
 
+_GHOST_NAME, _GHOST_HEIGHT, _GHOST_PADDING, _DEPTH = 170, 34, 10, 3
+_GHOST_OFFSET = QPoint(14, 10)
+_PILL = 30
 _EDGE = 36
 _MAX_STEP = 18
 _FRAME_MS = 16
 
 
 class Ghost(QWidget):
-    """The dragged row, floating over the window; with a number when there are several."""
+    """A small card with the name of what is dragged, beside the pointer so that it hides no place to land."""
 
-    def __init__(self, view: QAbstractScrollArea, picture: QPixmap, *, num_rows: int) -> None:
+    def __init__(self, view: QAbstractScrollArea, name: str, *, num_rows: int) -> None:
         super().__init__(view.window())
         self._window = view.window()
-        self._picture = picture
-        self._num_rows = num_rows
-        self._grip = QPoint()
+        self._number = str(num_rows) if num_rows > 1 else ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName(self.tr("Dragged files"))
-        size = picture.deviceIndependentSize().toSize()
-        self.resize(size.width() + 8, size.height() + 8)
+        metrics = QFontMetrics(self.font())
+        self._name = metrics.elidedText(plain(name), Qt.TextElideMode.ElideMiddle, _GHOST_NAME)
+        number_width = _PILL + 6 if self._number else 0
+        self.resize(metrics.horizontalAdvance(self._name) + 2 * _GHOST_PADDING + number_width + _DEPTH, _GHOST_HEIGHT)
 
-    def follow(self, at: QPoint, grip: QPoint | None = None) -> None:
-        """Go to a global place; `grip` is the point of the row that was taken hold of."""
-        if grip is not None:
-            self._grip = grip
-        self.move(self._window.mapFromGlobal(at) - self._grip)
+    def follow(self, at: QPoint) -> None:
+        """Go beside a place of the screen."""
+        self.move(self._window.mapFromGlobal(at) + _GHOST_OFFSET)
         if not self.isVisible():
             self.show()
             self.raise_()
@@ -42,32 +45,26 @@ class Ghost(QWidget):
         tokens = tokens_for(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setOpacity(0.92)
-        card = QRectF(self.rect()).adjusted(0.5, 2.5, -8.5, -6.5)
-        if self._num_rows > 1:
+        painter.setOpacity(0.95)
+        card = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5 - _DEPTH, -0.5 - _DEPTH)
+        if self._number:
             painter.setPen(QColor(tokens.border_strong))
             painter.setBrush(QColor(tokens.panel_raised))
-            painter.drawRoundedRect(card.translated(4, 4), 8, 8)
+            painter.drawRoundedRect(card.translated(_DEPTH, _DEPTH), CONTROL_RADIUS, CONTROL_RADIUS)
         painter.setPen(QColor(tokens.accent))
         painter.setBrush(QColor(tokens.panel_raised))
-        painter.drawRoundedRect(card, 8, 8)
-        painter.drawPixmap(0, 0, self._picture)
-        if self._num_rows > 1:
-            self._paint_number(painter, card)
-
-    def _paint_number(self, painter: QPainter, card: QRectF) -> None:
-        tokens = tokens_for(self)
-        text = str(self._num_rows)
-        font = fonts.small(self.font())
-        width = max(20, QFontMetrics(font).horizontalAdvance(text) + 12)
-        pill = QRectF(card.right() - width - 8, card.center().y() - 10, width, 20)
-        painter.setOpacity(1)
-        painter.setFont(font)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(tokens.accent))
-        painter.drawRoundedRect(pill, 10, 10)
-        painter.setPen(QColor(tokens.on_accent))
-        painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawRoundedRect(card, CONTROL_RADIUS, CONTROL_RADIUS)
+        painter.setPen(QColor(tokens.text))
+        painter.setFont(self.font())
+        painter.drawText(card.adjusted(_GHOST_PADDING, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._name)
+        if self._number:
+            pill = QRectF(card.right() - _PILL - 6, card.center().y() - 9, _PILL, 18)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(tokens.accent))
+            painter.drawRoundedRect(pill, 9, 9)
+            painter.setFont(fonts.small(self.font()))
+            painter.setPen(QColor(tokens.on_accent))
+            painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, self._number)
 
 
 class EdgeScroller(QObject):

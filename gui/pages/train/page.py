@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
+from collections.abc import Callable
+
+from PySide6.QtCore import QMimeData, Qt, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from backend.contract.status import StatusView
@@ -83,7 +85,6 @@ class TrainPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
         self.setAccessibleName(self.tr("Train"))
-        self.setFocusProxy(self.queue_card.view)
         self._connect_signals()
         if session.status is not None:
             self._on_status_changed(session.status)
@@ -93,6 +94,10 @@ class TrainPage(QWidget):
         self._first_run = panel
         self._columns.place_first_run(panel)
         self._refresh_first_run()
+
+    def set_file_judge(self, accepts: Callable[[QMimeData], bool]) -> None:
+        """Who says which files may be dropped between the rows of the queue."""
+        self.queue_card.view.set_file_judge(accepts)
 
     def show_drop_hover(self, is_accepted: bool, sentence: str) -> None:
         """Files hover over the window: say whether they would be taken."""
@@ -149,6 +154,11 @@ class TrainPage(QWidget):
             self.files_dropped.emit(paths, None)
 
     # Qt's own names
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        view = self.queue_card.view
+        (view if view.isVisible() else self).setFocus(Qt.FocusReason.OtherFocusReason)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Paste):

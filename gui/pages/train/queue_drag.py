@@ -68,10 +68,9 @@ class QueueDrag(QObject):
 
     def begin(self, job_ids: list[int], at: QPoint, *, picked_row: int) -> None:
         """Take jobs up at a point of the viewport."""
-        row = self._view.visualRect(self._queue.index(picked_row, 0))
+        picked = self._queue.job_at(self._queue.index(picked_row, 0))
         self._job_ids = job_ids
-        self._ghost = Ghost(self._view, self._view.viewport().grab(row), num_rows=len(job_ids))
-        self._ghost.follow(self._view.viewport().mapToGlobal(at), grip=at - row.topLeft())
+        self._ghost = Ghost(self._view, picked.file_name if picked is not None else "", num_rows=len(job_ids))
         self._view.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
         self._queue.show_empty_groups = True
         self.hover(at)

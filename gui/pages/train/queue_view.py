@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal, Slot
+from collections.abc import Callable
+
+from PySide6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -35,6 +37,11 @@ Key = Qt.Key
 Select = QItemSelectionModel.SelectionFlag
 
 
+def has_paths(data: QMimeData) -> bool:
+    """Whether there are files of this computer among what is dragged."""
+    return data.hasUrls() and any(url.isLocalFile() for url in data.urls())
+
+
 class QueueView(RowTable):
     """Shows the queue and asks for its jobs to be moved, removed, previewed."""
 
@@ -56,6 +63,7 @@ class QueueView(RowTable):
         self._delegate = QueueDelegate(self)
         self._drag = QueueDrag(self, queue)
         self._pressed_at = QPoint()
+        self._accepts: Callable[[QMimeData], bool] = has_paths
         self._dress()
         self.setModel(queue)
         self._fit_rows()
@@ -65,6 +73,10 @@ class QueueView(RowTable):
     def drag(self) -> QueueDrag:
         """What is held over the list."""
         return self._drag
+
+    def set_file_judge(self, accepts: Callable[[QMimeData], bool]) -> None:
+        """Who says which files from outside may land; of the others the window says why not."""
+        self._accepts = accepts
 
     def selected_jobs(self) -> list[JobView]:
         """The selected jobs in the order of the queue."""
@@ -239,12 +251,12 @@ class QueueView(RowTable):
         super().focusOutEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        self.dragMoveEvent(event)
+        if self._accepts(event.mimeData()):
+            self.dragMoveEvent(event)
+        else:
+            event.ignore()
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        if not event.mimeData().hasUrls():
-            event.ignore()
-            return
         event.setDropAction(Qt.DropAction.CopyAction)  # a source that offers a move might delete the file
         event.accept()
         self._drag.hover_files(event.position().toPoint())
@@ -254,9 +266,6 @@ class QueueView(RowTable):
         event.accept()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        if not event.mimeData().hasUrls():
-            event.ignore()
-            return
         landing = self._drag.landing
         self._drag.end()
         event.setDropAction(Qt.DropAction.CopyAction)

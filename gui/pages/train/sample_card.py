@@ -30,6 +30,12 @@ class SampleCard(Card):
         self._samples = samples
         self._prompt = PlainLabel(ink="text_muted", wrap=True)
         self._answer = QPlainTextEdit()
+        self._teaching = PlainLabel(
+            self.tr("The model answers a few prompts as it trains; its newest answer stands here."),
+            size="small",
+            ink="text_muted",
+            wrap=True,
+        )
         self._before = FlatButton(icon="clock", name=self.tr("Show the answer before this one"))
         self._is_tall = False
         self._switch = FlatButton(icon="chevron_right")
@@ -81,6 +87,7 @@ class SampleCard(Card):
         self._answer.setAccessibleName(self.tr("Answer of the model"))
         self.body.addWidget(self._prompt)
         self.body.addWidget(self._answer, 1)
+        self.body.addWidget(self._teaching)
 
     def _connect_signals(self) -> None:
         self._samples.changed.connect(self._refresh)
@@ -96,14 +103,14 @@ class SampleCard(Card):
         self._show(shown)
 
     def _show(self, sample: SampleRow | None) -> None:
+        self._prompt.setVisible(sample is not None)
+        self._answer.setVisible(sample is not None)
+        self._teaching.setVisible(sample is None)
         if sample is None:
             self.set_aside("")
-            self._prompt.show_text(self.tr("The model answers a few prompts every 200 steps; the newest stands here."))
-            self._answer.hide()
             return
         self.set_aside(self.tr("step {0}").format(numbers.count(sample.step)))
         self._prompt.show_text(plain(sample.prompt, _PROMPT_LETTERS))
-        self._answer.show()
         text = plain_lines(sample.text, _ANSWER_LETTERS)
         if text != self._answer.toPlainText():
             self._answer.setPlainText(text)
