@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from backend.store.database import Database
+from backend.supervisor import attempts
 from tests.fakes.fake_model import make_model
 from tests.integration.conftest import RunningService, kill_process
 
@@ -40,6 +44,16 @@ def test_trainer_comes_back_when_it_is_killed(running_service: RunningService, u
     assert job["restarts"] == 2
     rows = running_service.call("metrics", superseded=True)["rows"]
     assert len(rows) == 20 + 2 + 2, "steps 6, 7 and 11, 12 were trained twice, by two attempts each"
+    marks = running_service.call("history.marks")
+    assert [(mark["step"], mark["num_replayed"]) for mark in marks["resumes"]] == [(6, 2), (11, 2)]
+    assert all("SIGKILL" in mark["reason"] for mark in marks["resumes"])
+    assert [(span["job_id"], span["first_step"], span["last_step"]) for span in marks["files"]] == [(job_id, 1, 20)]
+    curve = running_service.call("history", buckets=7)
+    assert (curve["first_step"], curve["last_step"], curve["steps_per_point"]) == (1, 20, 4)
+    whole = running_service.call("history")
+    newest = running_service.call("metrics")["rows"]
+    assert whole["loss"] == whole["loss_min"] == [row["loss"] for row in newest]
+    assert whole["tokens"][-1] == curve["tokens"][-1] == sum(row["tokens"] for row in newest)
 
 
 def test_new_trainer_is_started_within_a_second_when_one_dies(running_service: RunningService) -> None:
@@ -238,3 +252,42 @@ def test_file_is_checked_again_when_its_rows_were_read_for_another_model(
     job = running_service.until_state(job_id, "finished")
     assert (job["first_global_step"], job["done_steps"]) == (1, 20)
     assert len(list(running_service.workspace.datasets.glob("*/tokens-*"))) == 2
+
+
+def test_spools_of_trainers_that_ended_long_ago_go_and_no_others(service: RunningService, tmp_path: Path) -> None:
+    service.start()
+    service.base(tmp_path)
+    service.terminate()
+    database = Database.open(service.workspace.database, service.workspace.journal)
+    begun = [database.run(attempts.begin) for _ in range(26)]
+    for number, attempt in enumerate(begun):
+        spool = attempt.spool(service.workspace)
+        spool.mkdir(parents=True)
+        line = b'{"type": "exiting", "n": 1, "at": 1.0, "reason": "stop"}\n'
+        (spool / "events.jsonl").write_bytes(line + b'{"type": "exi')
+        offset = 0 if number == 1 else len(line)
+        database.run(
+            lambda tx, seq=attempt.attempt_seq, offset=offset: attempts.note_read(
+                tx, seq, last_n=1, events_offset=offset
+            )
+        )
+        database.run(lambda tx, seq=attempt.attempt_seq: attempts.end(tx, seq, "orderly: It ended."))
+    database.close()
+    (service.workspace.spool / ".tmp-purge-A000000-00000000").mkdir()
+    lock = begun[2].spool(service.workspace) / "trainer.lock"
+    lock.touch()
+    with open(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        service.start()
+    there = sorted(path.name for path in service.workspace.spool.iterdir())
+    assert there == sorted(
+        attempt.attempt_id for number, attempt in enumerate(begun) if number >= 6 or number in (1, 2)
+    )
+
+
+def test_log_limits_hold_at_once_when_they_are_set(service: RunningService) -> None:
+    service.start()
+    old = service.workspace.logs / f"everstep_{time.strftime('%Y%m%d', time.localtime(time.time() - 9 * 86400))}.log"
+    old.write_text("old\n")
+    service.call("config.set", key="service.log_keep_days", value="5")
+    assert not old.exists()

@@ -95,6 +95,17 @@ def test_size_cap_removes_the_oldest_first_and_splits_today(tmp_path: Path) -> N
     assert logs.newest_lines(tmp_path, 1)[0].endswith("number 29")
 
 
+def test_limits_hold_as_soon_as_they_are_set(tmp_path: Path) -> None:
+    stamp = time.strftime("%Y%m%d", time.localtime(time.time() - 5 * 86400))
+    (tmp_path / f"everstep_{stamp}.log").write_text("x\n")
+    handler = DailyLog(tmp_path, Redactor())
+    handler.handle(record("today"))
+    assert len(logs.log_files(tmp_path)) == 2
+    handler.limit(keep_days=3, max_bytes=10_000)
+    assert [path.name for path in logs.log_files(tmp_path)] == [today(tmp_path).name]
+    handler.close()
+
+
 def test_newest_lines_reach_over_files(tmp_path: Path) -> None:
     (tmp_path / "everstep_20260101.log").write_text("a\nb\n")
     (tmp_path / "everstep_20260102_1.log").write_text("c\n")

@@ -270,6 +270,128 @@ def test_open_continues_numbers_when_rows_were_deleted_before_the_journal_was_be
     again.close()
 
 
+# ---- a journal that grew long ------------------------------------------------------------------------------
+
+
+def fill_and_forget(database: Database) -> None:
+    """Forty changes of which eight are still true."""
+    for number in range(40):
+        database.run(lambda tx, number=number: meta.set(tx, f"key {number % 8}", str(number)))
+
+
+def rebuilt_values(workspace: Workspace) -> list[str | None]:
+    """What the journal alone gives back."""
+    workspace.database.write_bytes(b"not a database at all" * 300)
+    for log in workspace.root.glob("everstep.db-*"):
+        log.unlink()
+    database = reopen(workspace)
+    try:
+        return database.read(lambda tx: [meta.get(tx, f"key {n}") for n in range(8)])
+    finally:
+        database.close()
+
+
+def test_journal_is_compacted_when_it_grew_long(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "MOST_JOURNAL_LINES", 10)
+    database._compact_beyond = 10
+    gone = database.run(lambda tx: tx.put("attempts", {"attempt_id": "A1"}))
+    database.run(lambda tx: tx.delete("attempts", gone))
+    fill_and_forget(database)
+    lines = journal_lines(workspace)
+    assert lines[0].whole
+    assert len(lines) <= 11
+    assert [line.seq for line in lines] == list(range(lines[0].seq, 43))
+    assert not list(workspace.quarantine.glob("*"))
+    database.close()
+    assert rebuilt_values(workspace) == [str(number) for number in range(32, 40)]
+    again = reopen(workspace)
+    assert again.last_sequence == 43  # 42 changes and the notice of the repair
+    assert again.run(lambda tx: tx.put("attempts", {"attempt_id": "A2"})) == gone + 1
+    again.close()
+
+
+def test_long_journal_is_compacted_at_opening(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_and_forget(database)
+    database.close()
+    monkeypatch.setattr(database_module, "MOST_JOURNAL_LINES", 10)
+    reopen(workspace).close()
+    assert len(journal_lines(workspace)) == 1
+    assert rebuilt_values(workspace) == [str(number) for number in range(32, 40)]
+
+
+def test_long_journal_goes_on_when_it_cannot_be_compacted(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "MOST_JOURNAL_LINES", 10)
+    database._compact_beyond = 10
+    monkeypatch.setenv("EVERSTEP_FAILPOINTS", "durable.file_write:1:ENOSPC,durable.file_before_rename:1:EIO")
+    monkeypatch.setenv("EVERSTEP_FAILPOINTS_BELOW", str(workspace.root))
+    monkeypatch.setattr(failpoints, "_HITS", {})
+    for number in range(22):
+        database.run(lambda tx, number=number: meta.set(tx, "n", str(number)))
+    assert [line.seq for line in journal_lines(workspace)] == list(range(1, 23)), "refused once, then once more"
+    for number in range(22, 40):
+        database.run(lambda tx, number=number: meta.set(tx, "n", str(number)))
+    assert journal_lines(workspace)[0].whole
+    assert journal_lines(workspace)[-1].seq == 40
+    assert [path.name for path in workspace.root.glob(".tmp-*")] == []
+
+
+def test_journal_is_not_compacted_from_a_damaged_table(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise DamagedError("a page is not what it was")
+
+    monkeypatch.setattr(opening, "check_tables", refuse)
+    monkeypatch.setattr(database_module, "MOST_JOURNAL_LINES", 10)
+    database._compact_beyond = 10
+    fill_and_forget(database)
+    assert len(journal_lines(workspace)) == 40
+
+
+PLACES = [
+    "durable.file_create:1",
+    "durable.file_write:1",
+    "durable.file_fsync:1",
+    "durable.file_before_rename:1",
+    "durable.file_after_rename:1",
+    *(f"durable.folder_fsync:{hit}" for hit in range(2, 6)),
+    "durable.append_write:7",
+    "durable.append_fsync:7",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_is_lost_when_a_kill_meets_the_compaction(tmp_path: Path, place: str) -> None:
+    workspace = Workspace(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from backend.store import database, meta\n"
+        "database.MOST_JOURNAL_LINES = 5\n"
+        "root = Path(sys.argv[1]); db = database.Database.open(root / 'everstep.db', root / 'journal.jsonl')\n"
+        "for n in range(100):\n"
+        "    db.run(lambda tx: meta.set(tx, f'key {n % 8}', str(n)))\n"
+        "    print(n, flush=True)\n"
+    )
+    environment = {"EVERSTEP_FAILPOINTS": f"{place}:kill", "EVERSTEP_FAILPOINTS_BELOW": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, check=False
+    )
+    assert ended.returncode == -9, ended.stderr.decode()
+    acknowledged = int(ended.stdout.split()[-1])
+    assert acknowledged >= 4
+    database = reopen(workspace)
+    newest = database.last_sequence - 1
+    assert newest in (acknowledged, acknowledged + 1)
+    database.close()
+    expected = [str(max(n for n in range(newest + 1) if n % 8 == key)) if key <= newest else None for key in range(8)]
+    assert rebuilt_values(workspace) == expected
+
+
 # ---- a refusing disk ---------------------------------------------------------------------------------------
 
 

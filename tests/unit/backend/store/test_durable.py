@@ -68,6 +68,37 @@ def test_copy_in_gives_size_and_digest_of_what_was_written(tmp_path: Path) -> No
     assert found == durable.hash_file(tmp_path / "copy") == durable.hash_file(tmp_path / "source")
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link to nothing"])
+def test_copy_in_refuses_when_the_name_is_taken(tmp_path: Path, kind: str) -> None:
+    source, target = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(NEW)
+    if kind == "file":
+        target.write_bytes(OLD)
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError):
+        durable.copy_in(source, target)
+    assert kind != "file" or target.read_bytes() == OLD
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_copy_in_refuses_when_the_name_is_taken_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(NEW)
+
+    def take_the_name(name: str, _path: Path) -> None:
+        if name == "durable.copy_before_rename":
+            target.write_bytes(OLD)
+
+    monkeypatch.setattr(durable, "failpoint", take_the_name)
+    with pytest.raises(FileExistsError):
+        durable.copy_in(source, target)
+    assert target.read_bytes() == OLD
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
 def test_copy_in_refuses_when_the_source_is_a_pipe_or_folder(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
@@ -264,6 +295,13 @@ def test_remove_file_is_content_when_the_file_is_gone(tmp_path: Path) -> None:
     durable.remove_file(tmp_path / "a")
     durable.remove_file(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_remove_stale_leaves_what_was_to_become_something_else(tmp_path: Path) -> None:
+    for name in (".tmp-step-7-000001", ".tmp-step-7-000002", ".tmp-purge-step-1-000001", "step-6-000001"):
+        (tmp_path / name).mkdir()
+    assert durable.remove_stale(tmp_path, of="step-*-000001") == [".tmp-step-7-000001"]
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_remove_stale_removes_unfinished_work_only(tmp_path: Path) -> None:
