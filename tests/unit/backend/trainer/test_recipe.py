@@ -70,6 +70,15 @@ def test_train_tells_every_step_and_commits_the_last_one(rig: Rig) -> None:
     assert steps(events)[-1].loss != first.loss
 
 
+def test_train_clears_its_own_unfinished_work_only(rig: Rig) -> None:
+    rig.checkpoints.mkdir()
+    mine, others = ".tmp-step-00000009-000001", [".tmp-step-00000009-000007", ".tmp-purge-step-00000001-000001"]
+    for name in [mine, *others]:
+        (rig.checkpoints / name).mkdir()
+    rig.train()
+    assert sorted(path.name for path in rig.checkpoints.glob(".tmp-*")) == sorted(others)
+
+
 def test_resume_at_every_step_gives_the_losses_of_the_unbroken_run(rig: Rig) -> None:
     unbroken = losses(rig.train())
     start: CheckpointSaved | None = None
