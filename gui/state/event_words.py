@@ -58,8 +58,8 @@ def more(event: ServiceEvent) -> str:
 
 def _job(job: JobView) -> tuple[str, str] | None:
     match job.state:
-        case JobState.STARTING if job.reason:
-            return INFO, f"{job.file_name}: {job.reason}"
+        case JobState.STARTING if job.reason:  # the trainer ended and starts again
+            return WARNING, f"{job.file_name}: {job.reason}"
         case JobState.STARTING:
             return INFO, QCoreApplication.translate("Events", "{0} started").format(job.file_name)
         case JobState.FINISHED:

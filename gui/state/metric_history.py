@@ -21,6 +21,8 @@ OVERVIEW_POINTS = 4000
 _MAX_POINTS = 12_000
 _FULL_TAIL = 4000
 _MAX_BUCKETS = 5000
+_MOST_SEEN = 2000
+"""More points than this in view look no finer."""
 _GROWTH_MS = 1000
 """The span of the file that runs grows with every step; so often it is told."""
 _AXES = {"step": "step", "time": "at", "tokens": "tokens"}
@@ -47,6 +49,7 @@ class MetricHistory(QObject):
         self._whole = Columns()
         self._window: Numbers | None = None
         self._window_start = 0
+        self._wanted = (0, 0, 0)
         self._shown = self._whole  # the whole with the window laid in; the same object when there is none
         self._growth_timer = QTimer(self)
         self._growth_timer.setSingleShot(True)
@@ -59,6 +62,7 @@ class MetricHistory(QObject):
         """Take the whole history anew."""
         self._whole = Columns(table_of(history))
         self._window = None
+        self._wanted = (0, 0, 0)
         self._lay_in_window()
         self.changed.emit()
 
@@ -153,7 +157,9 @@ class MetricHistory(QObject):
     def validation_points(self, axis: str = "step") -> tuple[Numbers, Numbers]:
         """Where validation was measured, and the losses."""
         measured = [row for row in self.evaluations if row.validation_loss is not None]
-        x = np.array([self.on_axis(axis, row.step) for row in measured], dtype=np.float64)
+        x = np.array([row.step for row in measured], dtype=np.float64)
+        if axis != "step" and len(self):
+            x = np.interp(x, self.series("step"), self.axis(axis))
         return x, np.array([row.validation_loss for row in measured], dtype=np.float64)
 
     def evaluation_before(self, step: float) -> EvaluationRow | None:
@@ -180,11 +186,14 @@ class MetricHistory(QObject):
             return
         steps = self.series("step")
         num_there = int(np.searchsorted(steps, last, "right") - np.searchsorted(steps, first, "left"))
-        if num_there >= min(last - first, num_pixels):
+        if num_there >= min(last - first, num_pixels, _MOST_SEEN):
             return
         margin = (last - first) // 2
         start, end = max(1, first - margin), min(self.newest_step, last + margin)
-        self.request_range.emit(start, end, min(_MAX_BUCKETS, 2 * num_pixels, end - start + 1))
+        wanted = start, end, min(_MAX_BUCKETS, 4 * num_pixels, end - start + 1)
+        if wanted != self._wanted:  # the answer may have no more points than there are
+            self._wanted = wanted
+            self.request_range.emit(*wanted)
 
     # -- private
 

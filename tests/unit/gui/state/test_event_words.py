@@ -53,7 +53,7 @@ def measured(validation: float | None, gap: float | None, heldout: float | None)
     ("event", "told"),
     [
         (changed(JobState.STARTING), ("info", "file-3.jsonl started")),
-        (changed(JobState.STARTING, reason="recovering: killed"), ("info", "file-3.jsonl: recovering: killed")),
+        (changed(JobState.STARTING, reason="recovering: killed"), ("warning", "file-3.jsonl: recovering: killed")),
         (changed(JobState.FINISHED, num_rows=7473), ("good", "file-3.jsonl done, 7\u202f473 examples")),
         (changed(JobState.SKIPPED), ("info", "file-3.jsonl skipped")),
         (changed(JobState.BLOCKED, reason="why"), ("warning", "file-3.jsonl needs you: why")),

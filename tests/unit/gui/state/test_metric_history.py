@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from backend.contract.arguments import HistoryArgs
 from backend.contract.events import StepDone
-from backend.contract.results import HistoryResult
+from backend.contract.results import HistoryMarksResult, HistoryResult
 from backend.contract.status import EvaluationRow
 from gui.state.metric_history import MetricHistory
 from tests.fakes.fake_backend import example_session
@@ -156,14 +156,27 @@ def test_look_asks_for_finer_points_when_there_are_fewer_than_pixels(metrics: Me
     metrics.load(served(10_000, buckets=1000))
     with qtbot.waitSignal(metrics.request_range) as signal:
         metrics.look(2000, 3000, 800)
-    assert signal.args == [1500, 3500, 1600]
-    metrics.set_window(served(10_000, start=1500, end=3500, buckets=1600))
+    assert signal.args == [1500, 3500, 2001]
+    metrics.set_window(served(10_000, start=1500, end=3500, buckets=2001))
     steps = metrics.series("step")
     assert np.all(np.diff(steps) > 0)
     assert {1, 10} >= set(np.diff(steps)[:100])
     with qtbot.assertNotEmitted(metrics.request_range):
         metrics.look(2000, 3000, 500)
         metrics.look(1, 10_000, 800)
+
+
+def test_look_asks_once_when_the_service_has_no_more_points(metrics: MetricHistory, qtbot: QtBot) -> None:
+    metrics.load(served(10_000, buckets=1000))
+    seen: list[tuple[int, int, int]] = []
+    metrics.request_range.connect(lambda *wanted: seen.append(wanted))
+    for _ in range(5):
+        metrics.look(2000, 3000, 800)
+        metrics.set_window(served(10_000, start=1500, end=3500, buckets=20))
+    assert len(seen) == 1
+    metrics.load(served(10_000, buckets=1000))
+    metrics.look(2000, 3000, 800)
+    assert len(seen) == 2
 
 
 def test_look_asks_for_nothing_when_there_is_nothing(metrics: MetricHistory, qtbot: QtBot) -> None:
@@ -192,6 +205,9 @@ def test_axes_translate_steps_both_ways(metrics: MetricHistory) -> None:
     for number in range(1, 11):
         metrics.append(step(number))
     assert metrics.on_axis("tokens", 4) == 400
+    metrics.set_marks(HistoryMarksResult(evaluations=[evaluation(4)]))
+    assert list(metrics.validation_points("tokens")[0]) == [400]
+    assert list(metrics.validation_points("time")[0]) == [1004.0]
     assert metrics.step_at("tokens", 450) == 4.5
     assert metrics.on_axis("time", 4) == 1004.0
     assert metrics.on_axis("step", 4) == metrics.step_at("step", 4) == 4
