@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 NUM_STEPS, WIDTH, HEIGHT = 1_000_000, 1200, 700
+LEFT, TOP = 100, 80
 WANTED_P95_MS = 16.0
 _BETWEEN_EVENTS = 0.05
 
@@ -98,18 +99,21 @@ class Stopwatch:
             self.latencies[kind].append((now - at) * 1000)
         self._waiting.clear()
 
+    def forget(self) -> None:
+        """Start anew."""
+        self._waiting.clear()
+        self.frames.clear()
+        for values in self.latencies.values():
+            values.clear()
 
-def measure() -> dict[str, Any]:
-    """Open the window, let xdotool act, close it."""
-    from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+
+def application(watch: Stopwatch) -> Any:
+    """Qt, telling the stopwatch what it reads and when a frame is done."""
+    from PySide6.QtCore import QEvent, QObject, Qt
     from PySide6.QtGui import QWindow
     from PySide6.QtWidgets import QApplication, QWidget
 
     from gui.theme.font import load_font
-    from gui.theme.tokens import DARK
-    from gui.widgets.chart import Band, LossChart, Mark
-
-    watch = Stopwatch()
 
     class Application(QApplication):
         def notify(self, receiver: QObject, event: QEvent) -> bool:
@@ -119,16 +123,22 @@ def measure() -> dict[str, Any]:
             elif isinstance(receiver, QWindow) and kind == QEvent.Type.MouseMove:
                 watch.began("drag" if event.buttons() & Qt.MouseButton.LeftButton else "hover")
             done = super().notify(receiver, event)
-            is_frame = kind == QEvent.Type.UpdateRequest and isinstance(receiver, QWidget) and receiver.isWindow()
-            if is_frame:
+            if kind == QEvent.Type.UpdateRequest and isinstance(receiver, QWidget) and receiver.isWindow():
                 watch.painted(began)
             return done
 
     app = Application(["gui_chart"])
     app.setStyle("Fusion")
     app.setFont(load_font())
-    data = curves()
-    chart = LossChart()
+    return app
+
+
+def filled_chart() -> tuple[Any, float]:
+    """The chart with everything on, and the milliseconds it took to take a million points."""
+    from gui.theme.tokens import DARK
+    from gui.widgets.chart import Band, LossChart, Mark
+
+    data, chart = curves(), LossChart()
     chart.set_tokens(DARK)
     began = time.perf_counter()
     chart.set_raw(data["step"], data["loss"])
@@ -137,19 +147,30 @@ def measure() -> dict[str, Any]:
     starts = range(0, NUM_STEPS, NUM_STEPS // 20)
     chart.set_bands([Band(at, at + NUM_STEPS // 20, f"part-{number:02}.jsonl") for number, at in enumerate(starts)])
     chart.set_marks([Mark(at + 31_000, "resumed · 0 steps again") for at in starts[::2]])
+    return chart, given_ms
+
+
+def measure() -> dict[str, Any]:
+    """Open the window, let xdotool act, close it."""
+    from PySide6.QtCore import Qt, QTimer
+
+    watch = Stopwatch()
+    app = application(watch)
+    chart, given_ms = filled_chart()
     chart.setWindowFlag(Qt.WindowType.FramelessWindowHint)
-    chart.setGeometry(100, 80, WIDTH, HEIGHT)
+    chart.setGeometry(LEFT, TOP, WIDTH, HEIGHT)
     chart.show()
-    script, num_events = gestures(100, 80)
-    before = _cpu_seconds()
+    script, num_events = gestures(LEFT, TOP)
+    player = subprocess.Popen(["xdotool", "-"], stdin=subprocess.PIPE)
+    before: list[float] = []
 
     def act() -> None:
-        watch.latencies = {kind: [] for kind in watch.latencies}
-        watch.frames.clear()
+        watch.forget()
+        before.extend(_cpu_seconds())
+        assert player.stdin is not None
         player.stdin.write("\n".join(script).encode() + b"\n")
         player.stdin.close()
 
-    player = subprocess.Popen(["xdotool", "-"], stdin=subprocess.PIPE)
     end = QTimer(interval=200)
     end.timeout.connect(lambda: app.quit() if player.poll() is not None else None)
     QTimer.singleShot(1500, act)

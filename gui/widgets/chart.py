@@ -6,31 +6,23 @@ the window can paint its first frame before the half second which that import ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QPointF, QRectF, QSize, QStandardPaths, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter, QPicture
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QLabel, QMenu, QVBoxLayout, QWidget
 
-from gui.theme.font import strong
 from gui.theme.tokens import LIGHT, SMALL_PX, Tokens
-from gui.widgets import chart_export, chart_words
+from gui.widgets import chart_words
+from gui.widgets.chart_data import AXES, ChartData
 from gui.widgets.chart_header import ChartHeader
 from gui.widgets.chart_layers import Band, HoverCard, Mark, Picture
-from gui.widgets.chart_levels import Series, pauses_in
 from gui.widgets.chart_navigation import ChartNavigation
 from gui.widgets.chart_plot import PlotView
-from gui.widgets.chart_smoothing import LARGEST_FACTOR, smoothed, steps_of
+from gui.widgets.chart_saving import ChartSaving
 from gui.widgets.plain import plain
 
-__all__ = ["AXES", "Band", "LossChart", "Mark"]
+__all__ = ["Band", "LossChart", "Mark"]
 
-AXES = {"step": 4.0, "time": 2.0, "tokens": 16.0}
-"""What can run along the bottom, and the least of it that is shown: steps, seconds (Unix time), tokens."""
-DEFAULT_SMOOTHING = 0.94
 _MARK_REACH_PIXELS = 6.0
 
 
@@ -50,18 +42,15 @@ class LossChart(QWidget):
         super().__init__(parent)
         self._picture = Picture(empty_text=self.tr("The curve begins with the first step."))
         self._title = title or self.tr("Loss")
-        self._steps = np.empty(0)
-        self._has_own_smooth = False
-        self._factor = DEFAULT_SMOOTHING
-        self._axis = "step"
+        self._data = ChartData(self._picture)
         self._is_log = False
         self._card: HoverCard | None = None
-        self.header = ChartHeader(self._title, self._factor)
+        self.header = ChartHeader(self._title, self._data.factor)
         self.plot = PlotView(self._picture)
         self.plot.setAccessibleName(self._title)
         self._summary = QLabel()
         self._summary.setTextFormat(Qt.TextFormat.PlainText)
-        self._writer = chart_export.ExportWriter(self)
+        self._saving = ChartSaving(self.plot, self._picture, self._title, self)
         self._navigation = ChartNavigation(self.plot, self._picture, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -90,31 +79,17 @@ class LossChart(QWidget):
 
         `step` is the last step of each point; along the step axis it is x itself.
         """
-        self._picture.raw = Series(x, mean, lo, hi)
-        if step is not None and len(self._picture.raw) == len(np.asarray(step)):
-            self._steps = np.asarray(step, dtype=np.float64)
-        else:
-            self._steps = self._picture.raw.x if self._axis == "step" else np.empty(0)
-        self._find_pauses()
-        self._smooth()
+        self._data.set_raw(x, mean, lo, hi, step=step)
         self._show_data()
 
     def set_smoothed(self, x: ArrayLike, y: ArrayLike) -> None:
         """A line smoothed elsewhere; without points the chart smooths the raw one again."""
-        line = Series(x, y)
-        self._has_own_smooth = len(line) > 0
-        if self._has_own_smooth:
-            self._picture.smooth = line
-        else:
-            self._smooth()
+        self._data.set_smoothed(x, y)
         self._show_data()
 
     def set_validation(self, x: ArrayLike, y: ArrayLike, *, gap: ArrayLike | None = None) -> None:
         """The validation loss, and the gap to the training loss as it was measured with it."""
-        self._picture.validation = Series(x, y)
-        known = None if gap is None else np.asarray(gap, dtype=np.float64)
-        fits = known is not None and len(known) == len(self._picture.validation)
-        self._picture.gaps = known if known is not None and fits else np.empty(0)
+        self._data.set_validation(x, y, gap)
         self._show_data()
 
     def set_bands(self, bands: list[Band]) -> None:
@@ -139,29 +114,25 @@ class LossChart(QWidget):
     @property
     def smoothing(self) -> float:
         """The factor 0..0.999."""
-        return self._factor
+        return self._data.factor
 
     def set_smoothing(self, factor: float) -> None:
         """0 shows the raw line alone."""
-        factor = min(max(factor, 0.0), LARGEST_FACTOR)
-        if factor == self._factor:
-            return
-        self._factor = factor
-        self.header.set_factor(factor)
-        self._smooth()
-        self._show_data()
-        self.smoothing_changed.emit(factor)
+        if self._data.set_factor(factor):
+            self.header.set_factor(self._data.factor)
+            self._show_data()
+            self.smoothing_changed.emit(self._data.factor)
 
     @property
     def axis(self) -> str:
         """step, time or tokens."""
-        return self._axis
+        return self._data.axis
 
     def set_axis(self, axis: str) -> None:
         """What x means from now on; whoever gives the points gives them anew."""
-        if axis == self._axis or axis not in AXES:
+        if axis == self._data.axis or axis not in AXES:
             return
-        self._axis = axis
+        self._data.axis = axis
         self.header.set_axis(axis)
         self.show_hover(None)
         self.plot.show_axes(is_log=self._is_log, axis=axis, are_shown=not self._picture.is_empty)
@@ -197,11 +168,7 @@ class LossChart(QWidget):
 
     def visible_steps(self) -> tuple[int, int]:
         """The steps in view, whatever runs along the bottom; (0, 0) when that is not known."""
-        x, (x0, x1) = self._picture.raw.x, self.visible_range()
-        if not len(x) or len(self._steps) != len(x):
-            return (0, 0)
-        first, last = int(np.searchsorted(x, x0)), int(np.searchsorted(x, x1, "right")) - 1
-        return int(self._steps[min(first, len(x) - 1)]), int(self._steps[max(last, 0)])
+        return self._data.steps_between(*self.visible_range())
 
     # Crosshair
 
@@ -220,7 +187,7 @@ class LossChart(QWidget):
     def _card_at(self, x: float) -> HoverCard | None:
         x0, x1 = self.visible_range()
         reach = _MARK_REACH_PIXELS * (x1 - x0) / max(self.plot.mapping().width, 1.0)
-        return chart_words.hover_card(self._picture, self._steps, self._axis, x, reach=reach)
+        return chart_words.hover_card(self._picture, self._data.steps, self._data.axis, x, reach=reach)
 
     def _show_card(self, card: HoverCard | None) -> None:
         if card == self._card:
@@ -233,66 +200,16 @@ class LossChart(QWidget):
 
     def export(self, path: str) -> None:
         """Save as .png, .svg or .csv, by the suffix; `exported` or `export_failed` follows."""
-        suffix = Path(path).suffix.lower()
-        if suffix not in chart_export.SUFFIXES:
-            self.export_failed.emit(self.tr("A chart is saved as .png, .svg or .csv."))
-            return
-        self._writer.write(path, self._maker(suffix))
+        self._saving.save(path, self._data.axis)
 
     def wait_for_exports(self) -> None:
         """Until every file is written."""
-        self._writer.wait()
-
-    def _maker(self, suffix: str) -> Callable[[], bytes]:
-        picture = self._picture
-        if suffix == ".csv":
-            table = chart_export.Table(self._axis, picture.raw, picture.smooth, picture.validation)
-            return lambda: chart_export.csv(table)
-        drawing = self._drawing()
-        return (lambda: chart_export.png(drawing)) if suffix == ".png" else (lambda: chart_export.svg(drawing))
-
-    def _drawing(self) -> chart_export.Drawing:
-        heading, margin, tokens = 36, 12, self._picture.tokens
-        size = self.plot.size() + QSize(margin, heading + margin)
-        commands = QPicture()
-        self.plot.hover.setVisible(False)
-        painter = QPainter(commands)
-        left = 14.0
-        for text, color, is_bold in (
-            (self._title, tokens.text, True),
-            (self.tr("train"), tokens.accent, False),
-            (self.tr("validation"), tokens.warning, False),
-        ):
-            painter.setFont(strong(QFont()) if is_bold else QFont())
-            painter.setPen(QColor(color))
-            painter.drawText(QPointF(left, 23.0), text)
-            left += painter.fontMetrics().horizontalAdvance(text) + 14
-        place = QRectF(margin / 2, heading, self.plot.width(), self.plot.height())
-        self.plot.render(painter, place, self.plot.rect())
-        painter.end()
-        self.plot.hover.setVisible(True)
-        return chart_export.Drawing(commands, size, tokens.panel, self._title)
+        self._saving.wait()
 
     # Inside
 
-    def _find_pauses(self) -> None:
-        raw = self._picture.raw
-        if self._axis == "time" and len(self._steps) == len(raw):
-            raw.pauses = pauses_in(raw.x, steps_of(self._steps))
-
-    def _smooth(self) -> None:
-        if self._has_own_smooth:
-            return
-        raw = self._picture.raw
-        if self._factor == 0.0 or not len(raw):
-            self._picture.smooth = Series()
-            return
-        num_steps = steps_of(self._steps) if len(self._steps) == len(raw) else np.ones(len(raw))
-        self._picture.smooth = Series(raw.x, smoothed(raw.mean, num_steps, self._factor))
-        self._picture.smooth.pauses = raw.pauses
-
     def _show_data(self) -> None:
-        self.plot.show_axes(is_log=self._is_log, axis=self._axis, are_shown=not self._picture.is_empty)
+        self.plot.show_axes(is_log=self._is_log, axis=self._data.axis, are_shown=not self._picture.is_empty)
         self.plot.curves.invalidate()
         self._navigation.show_data()
         text = self._summary_text()
@@ -303,7 +220,7 @@ class LossChart(QWidget):
             self._show_card(self._card_at(self._card.x))
 
     def _summary_text(self) -> str:
-        return chart_words.summary(self._picture, self._steps, self._axis)
+        return chart_words.summary(self._picture, self._data.steps, self._data.axis)
 
     def _connect_signals(self) -> None:
         header, navigation = self.header, self._navigation
@@ -320,8 +237,8 @@ class LossChart(QWidget):
         navigation.follow_changed.connect(self.follow_changed)
         self.plot.box.menu_requested.connect(self._on_menu_requested)
         self.plot.mouse_at.connect(self._on_mouse_at)
-        self._writer.exported.connect(self.exported)
-        self._writer.failed.connect(self.export_failed)
+        self._saving.exported.connect(self.exported)
+        self._saving.failed.connect(self.export_failed)
 
     def _on_train_toggled(self, is_shown: bool) -> None:
         self._picture.shows_train = is_shown
@@ -352,15 +269,7 @@ class LossChart(QWidget):
         menu.popup(place.toPoint())
 
     def _on_export_requested(self, suffix: str) -> None:
-        dialog = QFileDialog(self, self.tr("Save the chart"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(suffix)
-        dialog.setNameFilter(f"{suffix.upper()} (*.{suffix})")
-        dialog.setDirectory(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))
-        dialog.selectFile(f"loss.{suffix}")
-        dialog.fileSelected.connect(self.export)
-        dialog.open()
+        self._saving.ask(suffix, self.export)
 
     def _walk(self, points: int) -> None:
         """Move the crosshair to a neighbouring point of the training loss."""
