@@ -18,7 +18,7 @@ from backend.store.database import Transaction
 from backend.store.journal import decode
 
 _EVENTS = msgspec.json.Decoder(AnyServiceEvent)
-_TOLD = (Notice, CheckpointCommitted, EvaluationDone, BaseChanged, RunStateChanged)
+_TOLD = (Notice, CheckpointCommitted, EvaluationDone, RunStateChanged)
 _TOLD_STATES = frozenset(
     {JobState.STARTING, JobState.BLOCKED, JobState.FINISHED, JobState.SKIPPED, JobState.FAILED, JobState.QUARANTINED}
 )
@@ -44,7 +44,9 @@ def newest(tx: Transaction, limit: int) -> list[AnyServiceEvent]:
 
 
 def _is_told(event: AnyServiceEvent) -> bool:
-    """A file that began or ended, not every step on its way."""
+    """A file that began or ended, a model that is there, not every step on their way."""
     if isinstance(event, JobChanged):
         return event.job.state in _TOLD_STATES and event.cause in (event.job.state, "interrupted")
+    if isinstance(event, BaseChanged):
+        return event.base.progress is None
     return isinstance(event, _TOLD)

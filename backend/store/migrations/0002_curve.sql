@@ -39,3 +39,6 @@ CREATE TABLE attempt_spans (
     first_at REAL NOT NULL,
     PRIMARY KEY (branch, attempt_seq)
 ) WITHOUT ROWID;
+
+-- What waits, in numbers, once a second: without this every waiting job's row would be read.
+CREATE INDEX jobs_waiting ON jobs (removed_at, state, total_steps, done_steps);
