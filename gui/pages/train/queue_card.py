@@ -160,7 +160,14 @@ class QueueCard(Card):
 
     @Slot(object)
     def _on_menu_requested(self, at: QPoint) -> None:
-        QueueMenu(self.view.selected_jobs(), self._queue.jobs(), self.wishes, self.view).popup(at)
+        menu = QueueMenu(
+            self.view.selected_jobs(),
+            self._queue.jobs(),
+            self.wishes,
+            top=self.view.first_waiting,
+            parent=self.view,
+        )
+        menu.popup(at)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

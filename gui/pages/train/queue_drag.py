@@ -66,11 +66,10 @@ class QueueDrag(QObject):
         if self.is_active:
             self.hover(self._tip)
 
-    def begin(self, job_ids: list[int], at: QPoint, *, picked_row: int) -> None:
-        """Take jobs up at a point of the viewport."""
-        picked = self._queue.job_at(self._queue.index(picked_row, 0))
+    def begin(self, job_ids: list[int], at: QPoint, *, name: str) -> None:
+        """Take jobs up at a point of the viewport; `name` is shown beside the pointer."""
         self._job_ids = job_ids
-        self._ghost = Ghost(self._view, picked.file_name if picked is not None else "", num_rows=len(job_ids))
+        self._ghost = Ghost(self._view, name, num_rows=len(job_ids))
         self._view.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
         self._queue.show_empty_groups = True
         self.hover(at)
@@ -116,8 +115,7 @@ class QueueDrag(QObject):
         self.changed.emit()
 
     def _job_id_at(self, row: int) -> int:
-        job = self._queue.job_at(self._queue.index(row, 0))
-        return job.job_id if job is not None else 0
+        return self._queue.numbers()[row]
 
     def _boundary_at(self, y: int) -> int:
         row = self._view.rowAt(y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
@@ -19,6 +19,8 @@ from backend.contract.jobs import (
 )
 
 _HELD_FROM = frozenset({JobState.QUEUED, JobState.CHECKING})
+_DONE = frozenset({JobState.FINISHED, JobState.SKIPPED})
+_FAILED = frozenset({JobState.FAILED, JobState.QUARANTINED})
 _RETRIED_FROM = TERMINAL_STATES | {JobState.BLOCKED}
 
 
@@ -47,10 +49,17 @@ class QueueMenu(QMenu):
     """Built for one selection and thrown away when it closes."""
 
     def __init__(
-        self, jobs: Sequence[JobView], everything: Sequence[JobView], wishes: QueueWishes, parent: QWidget
+        self,
+        jobs: Sequence[JobView],
+        everything: Sequence[JobView],
+        wishes: QueueWishes,
+        *,
+        top: Callable[[Collection[int]], int | None],
+        parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self._jobs = jobs
+        self._top = top
         self._everything = everything
         self._wishes = wishes
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -79,8 +88,9 @@ class QueueMenu(QMenu):
 
     def _add_order(self) -> None:
         waiting = ids_in(self._jobs, WAITING_STATES)
-        top = self._top_of_queue(waiting)
-        self._add(self.tr("Move to the top"), lambda: self._move_to_top(waiting, top), is_enabled=bool(waiting))
+        top = self._top(waiting)
+        is_movable = bool(waiting) and top is not None
+        self._add(self.tr("Move to the top"), lambda: self._move_to_top(waiting, top), is_enabled=is_movable)
         menu = self.addMenu(self.tr("Priority"))
         menu.setEnabled(bool(waiting))
         for priority, word in (
@@ -112,14 +122,14 @@ class QueueMenu(QMenu):
         self.addSeparator()
 
     def _add_clearing(self) -> None:
-        done = ids_in(self._everything, {JobState.FINISHED, JobState.SKIPPED})
-        failed = ids_in(self._everything, {JobState.FAILED, JobState.QUARANTINED})
+        states = {job.state for job in self._everything}
+        is_done, is_failed = not states.isdisjoint(_DONE), not states.isdisjoint(_FAILED)
         self._add(
             self.tr("Clear finished files"),
             lambda: self._wishes.clear_requested.emit("finished"),
-            is_enabled=bool(done),
+            is_enabled=is_done,
         )
-        if failed:
+        if is_failed:
             self._add(self.tr("Clear failed files"), lambda: self._wishes.clear_requested.emit("failed"))
 
     def _add(self, text: str, act: Callable[[], object], *, is_enabled: bool = True) -> QAction:
@@ -131,12 +141,6 @@ class QueueMenu(QMenu):
     def _preview(self) -> None:
         self._wishes.preview_requested.emit(self._jobs[0].job_id)
 
-    def _top_of_queue(self, moving: list[int]) -> JobView | None:
-        """The first waiting job that is not one of these: HIGH before NORMAL before LOW."""
-        others = [job for job in self._everything if job.state in WAITING_STATES and job.job_id not in moving]
-        ranks = list(Priority)
-        return min(others, key=lambda job: (ranks.index(job.priority), job.position), default=None)
-
-    def _move_to_top(self, job_ids: list[int], top: JobView | None) -> None:
+    def _move_to_top(self, job_ids: list[int], top: int | None) -> None:
         if top is not None:
-            self._wishes.move_requested.emit(MoveArgs(job_ids=job_ids, before=top.job_id))
+            self._wishes.move_requested.emit(MoveArgs(job_ids=job_ids, before=top))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from PySide6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import (
@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QWidget
 
-from backend.contract.jobs import JobView
+from backend.contract.jobs import WAITING_STATES, JobView
 from gui.pages.train.queue_delegate import HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT, QueueDelegate
 from gui.pages.train.queue_drag import QueueDrag
 from gui.pages.train.queue_landing import Landing, move_args
@@ -80,13 +80,22 @@ class QueueView(RowTable):
 
     def selected_jobs(self) -> list[JobView]:
         """The selected jobs in the order of the queue."""
-        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
-        jobs = (self._queue.job_at(self._queue.index(row, 0)) for row in rows)
+        jobs = map(self._queue.job, self.selected_ids())
         return [job for job in jobs if job is not None]
 
     def selected_ids(self) -> list[int]:
-        """Their numbers."""
-        return [job.job_id for job in self.selected_jobs()]
+        """Their numbers; read off the ranges, for all of 10,000 may be selected."""
+        numbers = self._queue.numbers()
+        chosen = self.selectionModel().selection()
+        spans = sorted((chosen.at(at).top(), chosen.at(at).bottom() + 1) for at in range(chosen.count()))
+        return [number for first, end in spans for number in numbers[first:end] if number > 0]
+
+    def first_waiting(self, without: Collection[int]) -> int | None:
+        """The job that trains next, these left out."""
+        numbers = self._queue.numbers()
+        places = (section for section in self._drag.sections() if section.priority is not None)
+        rows = (row for section in places for row in range(section.first, section.end))
+        return next((numbers[row] for row in rows if numbers[row] not in without), None)
 
     def select_jobs(self, job_ids: list[int]) -> None:
         """Select these jobs and bring the first into view."""
@@ -168,14 +177,12 @@ class QueueView(RowTable):
     # Qt's own names
 
     def startDrag(self, actions: Qt.DropAction) -> None:
-        draggable = Qt.ItemFlag.ItemIsDragEnabled
-        rows = sorted(index.row() for index in self.selectionModel().selectedRows() if index.flags() & draggable)
-        jobs = [job for row in rows if (job := self._queue.job_at(self._queue.index(row, 0))) is not None]
-        if jobs:
-            picked = self.rowAt(self._pressed_at.y())
-            self._drag.begin(
-                [job.job_id for job in jobs], self._pressed_at, picked_row=picked if picked in rows else rows[0]
-            )
+        job_ids = [job.job_id for job in self.selected_jobs() if job.state in WAITING_STATES]
+        if not job_ids:
+            return
+        picked = self._queue.job_at(self.indexAt(self._pressed_at))
+        name = picked.file_name if picked is not None and picked.job_id in job_ids else ""
+        self._drag.begin(job_ids, self._pressed_at, name=name)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._pressed_at = event.position().toPoint()

@@ -119,7 +119,7 @@ def wishes() -> QueueWishes:
 
 
 def menu_for(qtbot: QtBot, wishes: QueueWishes, card: QueueCard, *jobs: JobView) -> dict[str, QAction]:
-    menu = QueueMenu(jobs, example_jobs(), wishes, card)
+    menu = QueueMenu(jobs, example_jobs(), wishes, top=lambda without: HIGH, parent=card)
     qtbot.addWidget(menu)
     actions = [action for action in menu.actions() if not action.isSeparator()]
     submenus = [action.menu() for action in actions if action.menu() is not None]

@@ -21,7 +21,7 @@ from gui.state.queue_model import QueueModel
 from gui.theme.palette import Look
 from tests.fakes.example_session import job
 from tests.fakes.hostile_strings import HOSTILE_STRINGS
-from tests.unit.gui.pages.train.conftest import FIRST, HIGH, LOW, RUNNING, SECOND, THIRD, Wishes
+from tests.unit.gui.pages.train.conftest import DONE, FIRST, HIGH, LOW, RUNNING, SECOND, THIRD, Wishes
 
 LEFT, CONTROL, SHIFT = (
     Qt.MouseButton.LeftButton,
@@ -190,6 +190,18 @@ def test_drag_scrolls_when_held_at_the_edge(qtbot: QtBot, view: QueueView, queue
     after = view.verticalScrollBar().value()
     QTest.qWait(60)
     assert view.verticalScrollBar().value() == after
+
+
+def test_first_waiting_is_what_trains_next(view: QueueView) -> None:
+    assert view.first_waiting([]) == HIGH
+    assert view.first_waiting([HIGH]) == FIRST
+    assert view.first_waiting([HIGH, FIRST, SECOND, THIRD, LOW]) is None
+
+
+def test_everything_selected_names_jobs_and_no_groups(view: QueueView) -> None:
+    view.selectAll()
+
+    assert view.selected_ids() == [RUNNING, HIGH, FIRST, SECOND, THIRD, LOW, DONE]
 
 
 def test_alt_arrows_ask_for_one_place_up_and_down(view: QueueView, queue: QueueModel) -> None:
