@@ -162,6 +162,7 @@ class _Choice(QWidget):
         self._hub_field.setPlaceholderText(self.tr("organisation/name on the Hub"))
         self._hub_field.setAccessibleName(self.tr("Model on the Hugging Face Hub, organisation/name"))
         self._hub_field.setClearButtonEnabled(True)
+        self._hub_field.setTextMargins(5, 0, 5, 0)
         hub = QHBoxLayout()
         hub.setSpacing(GRID)
         hub.addWidget(self._hub_field, 1)

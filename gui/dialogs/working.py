@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backend.contract.errors import ErrorBody
 from gui.theme.tokens import GRID
@@ -12,6 +12,7 @@ from gui.widgets.buttons import ControlButton, FlatButton
 from gui.widgets.card import Card
 from gui.widgets.labels import ElidedLabel, PlainLabel
 from gui.widgets.numbers import percent
+from gui.widgets.progress_line import ProgressLine
 
 
 class ProgressPanel(QWidget):
@@ -23,8 +24,7 @@ class ProgressPanel(QWidget):
         super().__init__(parent)
         self._what = ElidedLabel(size="strong")
         self._share = PlainLabel(ink="text_muted")
-        self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
+        self._bar = ProgressLine()
         self._bar.setAccessibleName(self.tr("Progress"))
         self._cancel = ControlButton(self.tr("Cancel"))
         card = Card()
@@ -48,9 +48,7 @@ class ProgressPanel(QWidget):
         """`share` 0..1, or None: then the bar only says that it does not know its end."""
         self._what.show_text(what)
         self._share.show_text(self.tr("no end known yet") if share is None else percent(share))
-        self._bar.setRange(0, 0 if share is None else 1000)
-        if share is not None:
-            self._bar.setValue(round(min(max(share, 0.0), 1.0) * 1000))
+        self._bar.set_share(share)
         self._cancel.setVisible(is_cancellable)
 
 

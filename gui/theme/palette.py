@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QPalette
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 from gui.theme.font import load_font
-from gui.theme.sheet import sheet
+from gui.theme.style import HouseStyle
 from gui.theme.tokens import DARK, LIGHT, Theme, Tokens, mixed, tokens_of
 
 Preference = Literal["system", "light", "dark"]
@@ -32,6 +32,7 @@ class Look(QObject):
         self._preference: Preference = "system"
         self._system_is_dark = is_dark(app.palette())  # before ours is set: the platform's word
         self._font: QFont | None = None
+        self._style: HouseStyle | None = None
         self._tokens = tokens_of(self._wanted())
         app.styleHints().colorSchemeChanged.connect(self._on_color_scheme_changed)
 
@@ -58,15 +59,19 @@ class Look(QObject):
         self._refresh()
 
     def apply(self, app: QApplication | None = None) -> None:
-        """Dress the application: Fusion, font, palette, sheet. Once at the start; `choose` does it again."""
+        """Dress the application: style, font, palette. Once at the start; `choose` does it again."""
         app = app or self._app
-        if app.style().objectName().lower() != "fusion":
-            app.setStyle("Fusion")
+        if self._style is None:
+            self._style = HouseStyle(self._tokens)
+            app.setStyle(self._style)
+        self._style.tokens = self._tokens
         if self._font is None:
             self._font = load_font()
             app.setFont(self._font)
         app.setPalette(palette_of(self._tokens))
-        app.setStyleSheet(sheet(self._tokens))
+        QToolTip.setPalette(app.palette())
+        # Qt tells the widgets at its next turn; who hears `changed` must find them in the new colours already.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.ApplicationPaletteChange.value)
 
     def _wanted(self) -> Theme:
         if self._preference != "system":

@@ -14,17 +14,16 @@ from gui.theme.palette import Look
 
 @pytest.fixture(params=["light", "dark"])
 def look(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[Look]:
-    """Fusion, font, palette and sheet of one theme."""
-    font, style = qapp.font(), qapp.style().objectName()
+    """Style, font and palette of one theme."""
+    font = qapp.font()
     dressed = Look(qapp)
     dressed.choose(request.param)
     dressed.apply()
     yield dressed
     # Closed widgets wait for an event loop to go; undressing all those of the tests before takes longer with each.
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     dressed.choose("system")
     dressed.deleteLater()
-    qapp.setStyleSheet("")
     qapp.setPalette(QPalette())
     qapp.setFont(font)
-    qapp.setStyle(style)
+    qapp.setStyle("Fusion")
