@@ -64,7 +64,8 @@ class QueueActions(QObject):
 
     def clear(self, what: str = "finished") -> Reply:
         """Remove all finished, failed or waiting jobs."""
-        return self._errands.change("queue.clear", ClearArgs(what=what))
+        words = translate("QueueActions", "They were removed from the queue. Undo brings them back.")
+        return self._errands.change("queue.clear", ClearArgs(what=what), said=words)
 
     def undo(self) -> Reply:
         """Take back the last change of the queue."""

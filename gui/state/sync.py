@@ -155,8 +155,11 @@ class Sync(QObject):
         stores.notices.load(snapshot.events)
         stores.base.load(snapshot.base, snapshot.lineage)
         self._take_status(snapshot.status)
-        self._fetch_tail()
         self._is_loaded = True
+        if len(stores.metrics):
+            self._fetch_tail()
+        elif snapshot.status.global_step:  # the curve alone could not be had
+            self._on_gap_found(1, snapshot.status.global_step)
         self._is_back = False
         self.loaded.emit()
         self._drain()

@@ -139,7 +139,7 @@ def test_memory_and_points_stay_bounded_when_training_goes_on_for_long(metrics: 
         metrics.append(step(number))
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    for number in range(13_000, 100_000):
+    for number in range(13_000, 60_000):
         metrics.append(step(number))
     growth = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
@@ -147,8 +147,8 @@ def test_memory_and_points_stay_bounded_when_training_goes_on_for_long(metrics: 
     assert len(metrics) <= 12_000
     steps = metrics.series("step")
     assert np.all(np.diff(steps) > 0)
-    assert list(steps[-4000:]) == list(range(96_000, 100_000))
-    assert metrics.series("tokens")[-1] == 100 * 99_999
+    assert list(steps[-4000:]) == list(range(56_000, 60_000))
+    assert metrics.series("tokens")[-1] == 100 * 59_999
     assert np.all(metrics.series("loss_min") <= metrics.series("loss"))
 
 
@@ -233,6 +233,7 @@ def test_files_grow_with_their_steps_and_a_new_one_begins(metrics: MetricHistory
     session = example_session(1000)
     metrics.load(session.history)
     metrics.set_marks(session.marks)
+    metrics._growth_timer.setInterval(10)
     with qtbot.waitSignal(metrics.marks_changed):
         metrics.append(step(1001, job_id=3))
     metrics.append(step(1002, job_id=4), "next.jsonl")

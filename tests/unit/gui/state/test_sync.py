@@ -269,3 +269,14 @@ def test_sync_tells_how_the_connection_stands(sync: Sync, backend: FakeBackend, 
     for state in ConnectionState:
         backend.process.become(state)
         assert stores.session.connection is state
+
+
+def test_sync_fetches_the_curve_later_when_it_alone_failed(
+    sync: Sync, backend: FakeBackend, stores: Stores, qtbot: QtBot
+) -> None:
+    history = backend.answers["history"]
+    backend.answers["history"] = ErrorBody(code="internal", title="Fault", message="It broke.", status=500)
+    with qtbot.waitSignal(sync.loaded):
+        backend.start()
+    backend.answers["history"] = history
+    qtbot.waitUntil(lambda: stores.metrics.newest_step == 1000)
