@@ -164,6 +164,9 @@ class TrainPage(QWidget):
         if event.matches(QKeySequence.StandardKey.Paste):
             self._on_paths_pasted(paths_in(QGuiApplication.clipboard().mimeData()))
             return
+        if event.matches(QKeySequence.StandardKey.Find):
+            self.queue_card.start_search()
+            return
         super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

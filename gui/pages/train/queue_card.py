@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QToolButton, QWidget
@@ -16,11 +18,13 @@ from gui.widgets.buttons import FlatButton
 from gui.widgets.card import Card
 from gui.widgets.empty_state import EmptyState
 from gui.widgets.labels import PlainLabel
+from gui.widgets.plain import plain, tooltip
 
 _SEARCH_FROM_JOBS = 15
 _HINT_FROM_ROWS = 4
 _SEARCH_MS = 120
 _SUMMARY_MS = 200
+_JOB = re.compile(r"\bjob (\d{1,12})\b")
 _VIEW_INSET = 8
 
 
@@ -59,9 +63,10 @@ class QueueCard(Card):
             (self._undo, can_undo, self.tr("Undo")),
             (self._redo, can_redo, self.tr("Redo")),
         ):
+            words = f"{name}: {self._with_names(what)}" if what else name
             button.setEnabled(bool(what))
-            button.setAccessibleName(f"{name}: {what}" if what else name)
-            button.setToolTip(f"{name}: {what}" if what else name)
+            button.setAccessibleName(plain(words))
+            button.setToolTip(tooltip(words))
 
     def start_search(self) -> None:
         """Put the keyboard into the search field."""
@@ -107,6 +112,15 @@ class QueueCard(Card):
         view.remove_requested.connect(wishes.remove_requested)
         view.preview_requested.connect(wishes.preview_requested)
         queue.move_requested.connect(self._on_move_requested)
+
+    def _with_names(self, what: str) -> str:
+        """The service says `job 4`; people know files."""
+
+        def name(match: re.Match[str]) -> str:
+            job = self._queue.job(int(match[1]))
+            return match[0] if job is None else job.file_name
+
+        return _JOB.sub(name, what)
 
     def _num_shown(self) -> int:
         return self._queue.rowCount()

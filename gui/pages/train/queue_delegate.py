@@ -28,7 +28,7 @@ from gui.widgets.plain import plain, tooltip
 HEADER_HEIGHT = 32
 JOB_HEIGHT = 52
 RUNNING_HEIGHT = 62
-_GUTTER = 34
+GUTTER = 34
 _SIDE = 10
 _RADIUS = 8
 _NAME_LETTERS = 160
@@ -89,9 +89,11 @@ class QueueDelegate(QStyledItemDelegate):
         painter.setPen(QColor(tokens.text_muted))
         painter.drawText(rect.adjusted(_SIDE, 0, -_SIDE, -5), Qt.AlignmentFlag.AlignBottom, text)
 
-    def _paint_job(self, painter: QPainter, rect: QRectF, job: JobView, *, index: AnyIndex, tokens: Tokens) -> None:
-        self._paint_gutter(painter, rect, job, tokens)
-        left, right = rect.left() + _GUTTER, rect.right() - _SIDE
+    def _paint_job(
+        self, painter: QPainter, rect: QRectF, job: JobView, *, index: AnyIndex, tokens: Tokens, is_hot: bool
+    ) -> None:
+        self._paint_gutter(painter, rect, job, tokens=tokens, is_hot=is_hot)
+        left, right = rect.left() + GUTTER, rect.right() - _SIDE
         top = rect.top() + 8
         name, badge = plain(job.file_name, _NAME_LETTERS), str(index.data(QueueRole.BadgeRole) or "")
         if badge and self._width_of(name) + self._badge_width(badge) + 6 > right - left:
@@ -117,12 +119,12 @@ class QueueDelegate(QStyledItemDelegate):
             color = tokens.accent if job.state in ACTIVE_STATES - {JobState.PAUSED} else tokens.text_faint
             self._paint_progress(painter, QRectF(left, room, right - left, 4), float(progress), tokens, color)
 
-    def _paint_gutter(self, painter: QPainter, rect: QRectF, job: JobView, tokens: Tokens) -> None:
+    def _paint_gutter(self, painter: QPainter, rect: QRectF, job: JobView, *, tokens: Tokens, is_hot: bool) -> None:
         middle = rect.top() + 26
         mark = MARKS.get(job.state)
         if mark is None:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(tokens.text_faint))
+            painter.setBrush(QColor(tokens.text if is_hot else tokens.text_faint))
             for column in (0, 6):
                 for row in (-6, 0, 6):
                     painter.drawEllipse(QRectF(rect.left() + _SIDE + 3 + column, middle + row - 1, 2, 2))
@@ -185,7 +187,8 @@ class QueueDelegate(QStyledItemDelegate):
             _paint_ground(painter, rect, state, job=job, tokens=tokens)
             if job.job_id in self.dragged_ids:
                 painter.setOpacity(0.35)
-            self._paint_job(painter, rect, job, index=index, tokens=tokens)
+            is_hot = bool(state & QStyle.StateFlag.State_MouseOver)
+            self._paint_job(painter, rect, job, index=index, tokens=tokens, is_hot=is_hot)
         painter.restore()
 
     def helpEvent(

@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from backend.contract.jobs import WAITING_STATES, JobView
-from gui.pages.train.queue_delegate import HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT, QueueDelegate
+from gui.pages.train.queue_delegate import GUTTER, HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT, QueueDelegate
 from gui.pages.train.queue_drag import QueueDrag
 from gui.pages.train.queue_landing import Landing, move_args
 from gui.pages.train.row_table import RowTable
@@ -194,8 +194,13 @@ class QueueView(RowTable):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._drag.job_ids:
             self._drag.hover(event.position().toPoint())
-        else:
-            super().mouseMoveEvent(event)
+            return
+        super().mouseMoveEvent(event)
+        job = self._queue.job_at(self.indexAt(event.position().toPoint()))
+        is_handle = job is not None and job.state in WAITING_STATES and event.position().x() < GUTTER
+        shape = Qt.CursorShape.OpenHandCursor if is_handle else Qt.CursorShape.ArrowCursor
+        if self.viewport().cursor().shape() != shape and not self._drag.is_active:
+            self.viewport().setCursor(shape)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._drag.job_ids:

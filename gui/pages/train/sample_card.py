@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent, QTextOption
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
 from backend.contract.status import SampleRow, StatusView
 from gui.state.sample_store import SampleStore
@@ -37,6 +37,7 @@ class SampleCard(Card):
             wrap=True,
         )
         self._before = FlatButton(icon="clock", name=self.tr("Show the answer before this one"))
+        self._next = FlatButton(icon="chevron_right", name=self.tr("Show the next prompt"))
         self._is_tall = False
         self._switch = FlatButton(icon="chevron_right")
         self._again = FlatButton(icon="sample", name=self.tr("Sample at the next step"))
@@ -85,7 +86,10 @@ class SampleCard(Card):
         self._answer.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._answer.setTabChangesFocus(True)
         self._answer.setAccessibleName(self.tr("Answer of the model"))
-        self.body.addWidget(self._prompt)
+        row = QHBoxLayout()
+        row.addWidget(self._prompt, 1)
+        row.addWidget(self._next, 0, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(row)
         self.body.addWidget(self._answer, 1)
         self.body.addWidget(self._teaching)
 
@@ -93,14 +97,21 @@ class SampleCard(Card):
         self._samples.changed.connect(self._refresh)
         self._before.toggled.connect(self._refresh)
         self._again.clicked.connect(self.sample_requested)
+        self._next.clicked.connect(self._on_next_clicked)
         self._switch.clicked.connect(self.switch_requested)
 
     @Slot()
     def _refresh(self) -> None:
         latest, previous = self._samples.latest, self._samples.previous
         self._before.setVisible(previous is not None)
+        self._next.setVisible(len(self._samples.prompts) > 1)
         shown = previous if self._before.isChecked() and previous is not None else latest
         self._show(shown)
+
+    @Slot()
+    def _on_next_clicked(self) -> None:
+        prompts = self._samples.prompts
+        self._samples.choose(prompts[(prompts.index(self._samples.prompt) + 1) % len(prompts)])
 
     def _show(self, sample: SampleRow | None) -> None:
         self._prompt.setVisible(sample is not None)

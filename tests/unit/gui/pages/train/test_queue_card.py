@@ -73,10 +73,10 @@ def test_search_shows_what_it_finds_and_escape_gives_all_back(qtbot: QtBot, card
 
 def test_undo_says_what_it_takes_back(card: QueueCard) -> None:
     wishes = Wishes(card, "undo_requested", "redo_requested")
-    card.set_history("move job 4", "")
+    card.set_history("move job 4 and job 99", "")
 
     assert card._undo.isEnabled()
-    assert card._undo.accessibleName() == "Undo: move job 4"
+    assert card._undo.accessibleName() == "Undo: move file-4.jsonl and job 99"
     assert not card._redo.isEnabled()
     card._undo.click()
     assert wishes.said == [("undo_requested",)]

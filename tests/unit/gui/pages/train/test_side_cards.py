@@ -97,6 +97,18 @@ def test_sample_shows_the_newest_and_on_wish_the_one_before(qtbot: QtBot, shown:
     assert (card._answer.toPlainText(), card._aside.full_text) == ("hel hel", "step 200")
 
 
+def test_sample_goes_through_the_prompts_when_there_are_several(qtbot: QtBot, shown: list[QWidget]) -> None:
+    store = SampleStore()
+    card = SampleCard(store)
+    shown.append(show_in_host(qtbot, card, 300, 200))
+    store.load([row(1, "one"), SampleRow(step=1, job_id=1, prompt="Other", text="two", has_think_tag=False, at=NOW)])
+
+    card._next.click()
+    assert (card._prompt.text(), card._answer.toPlainText()) == ("Other", "two")
+    card._next.click()
+    assert card._answer.toPlainText() == "one"
+
+
 @pytest.mark.parametrize("text", HOSTILE_STRINGS, ids=range(len(HOSTILE_STRINGS)))
 def test_sample_shows_hostile_text_and_never_wider_than_its_card(qtbot: QtBot, shown: list[QWidget], text: str) -> None:
     store = SampleStore()
