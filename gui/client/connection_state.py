@@ -37,7 +37,9 @@ class ConnectionState(Enum):
                     "ConnectionState", "The service lives but does not answer. Training is not touched by this."
                 )
             case ConnectionState.GONE:
-                return QCoreApplication.translate("ConnectionState", "The service was ended. Nothing trains.")
+                return QCoreApplication.translate(
+                    "ConnectionState", "The service was ended; nothing trains. A file added here starts it again."
+                )
             case ConnectionState.INCOMPATIBLE:
                 return QCoreApplication.translate(
                     "ConnectionState", "The service that runs is of another version than this window."

@@ -42,6 +42,12 @@ def status_of(reply: QNetworkReply) -> int:
 
 
 def is_whole(reply: QNetworkReply) -> bool:
-    """Whether an answer came to its end, be it a refusal; Qt counts refusals as errors above 200."""
+    """Whether an answer that nobody has read from came to its end, be it a refusal.
+
+    Qt counts refusals as errors above 200, and an answer whose connection broke in the middle now and then as none.
+    """
+    length = reply.header(QNetworkRequest.KnownHeaders.ContentLengthHeader)
+    if length is not None and reply.bytesAvailable() < int(length):
+        return False
     error = reply.error()
     return error == QNetworkReply.NetworkError.NoError or (error.value > 200 and status_of(reply) >= 400)

@@ -83,6 +83,17 @@ def test_change_is_sent_again_with_the_same_key_when_the_connection_breaks(
     assert len(raw.asked) >= 4
 
 
+def test_half_an_answer_is_never_taken_for_the_answer(
+    raw: RawService, client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_client, "_PAUSES_SECONDS", (0.005,))
+    client.patience_seconds = 15.0
+    half = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"done": "lo'
+    for _ in range(40):  # now and then Qt reports no error
+        raw.paths["/v1/evaluate"] = [drop, say(half), say(half), answer(Done(done="yes"))]
+        assert finish(client.call("evaluate")) == Done(done="yes")
+
+
 def test_two_calls_have_two_keys(raw: RawService, client: ServiceClient) -> None:
     raw.paths["/v1/evaluate"] = answer(Done(done="yes"))
     finish(client.call("evaluate"))
