@@ -19,14 +19,18 @@ _WIDTH = 760
 
 
 class FirstRun(QWidget):
-    """Choose, watch it come, or read why it did not. Emits wishes; `follow` shows the service's word."""
+    """Choose, watch it come, or read why it did not. Emits wishes; `follow` shows the service's word.
+
+    `can_cancel` is for who can stop a preparation; without it no button promises that.
+    """
 
     sample_requested = Signal()
     base_requested = Signal(str)  # folder, .gguf file or Hub id
     cancel_requested = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, can_cancel: bool = False) -> None:
         super().__init__(parent)
+        self._can_cancel = can_cancel
         self._last_wish = ""
         self._choice = _Choice()
         self._progress = ProgressPanel()
@@ -49,9 +53,10 @@ class FirstRun(QWidget):
         """The ways to get a model."""
         self._stack.setCurrentWidget(self._choice)
 
-    def show_progress(self, what: str, share: float | None = None, *, is_cancellable: bool = True) -> None:
+    def show_progress(self, what: str, share: float | None = None) -> None:
         """Say what is being fetched or converted; `share` None where nobody knows the end."""
-        self._progress.show_progress(what, share, is_cancellable=is_cancellable)
+        note = self.tr("It goes on when this window is closed. Files that you drop meanwhile wait for it.")
+        self._progress.show_progress(what, share, note=note, is_cancellable=self._can_cancel)
         self._stack.setCurrentWidget(self._progress)
 
     def show_failure(self, error: ErrorBody) -> None:
@@ -138,7 +143,7 @@ class _Choice(QWidget):
         card = Card(self.tr("Try the sample"))
         words = self.tr(
             "A small model (135 million parameters) and 256 short conversations. The model is fetched once, about "
-            "93 MB; then it learns on this computer, and you see its answer to one question change."
+            "93\u202fMB; then it learns on this computer, and you see its answer to one question change."
         )
         card.body.addWidget(PlainLabel(words, ink="text_muted", wrap=True))
         card.body.addStretch(1)
@@ -159,7 +164,7 @@ class _Choice(QWidget):
         files.addWidget(self._gguf_button)
         files.addStretch(1)
         card.body.addLayout(files)
-        self._hub_field.setPlaceholderText(self.tr("organisation/name on the Hub"))
+        self._hub_field.setPlaceholderText(self.tr("organisation/name"))
         self._hub_field.setAccessibleName(self.tr("Model on the Hugging Face Hub, organisation/name"))
         self._hub_field.setClearButtonEnabled(True)
         self._hub_field.setTextMargins(5, 0, 5, 0)

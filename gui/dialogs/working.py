@@ -26,6 +26,7 @@ class ProgressPanel(QWidget):
         self._share = PlainLabel(ink="text_muted")
         self._bar = ProgressLine()
         self._bar.setAccessibleName(self.tr("Progress"))
+        self._note = PlainLabel(size="small", ink="text_muted", wrap=True)
         self._cancel = ControlButton(self.tr("Cancel"))
         card = Card()
         line = QHBoxLayout()
@@ -35,7 +36,7 @@ class ProgressPanel(QWidget):
         card.body.addWidget(self._bar)
         card.body.addSpacing(GRID // 2)
         row = QHBoxLayout()
-        row.addStretch(1)
+        row.addWidget(self._note, 1)
         row.addWidget(self._cancel)
         card.body.addLayout(row)
         layout = QVBoxLayout(self)
@@ -44,8 +45,9 @@ class ProgressPanel(QWidget):
         layout.addStretch(2)
         self._cancel.clicked.connect(self.cancel_requested)
 
-    def show_progress(self, what: str, share: float | None, *, is_cancellable: bool = True) -> None:
+    def show_progress(self, what: str, share: float | None, *, note: str = "", is_cancellable: bool = True) -> None:
         """`share` 0..1, or None: then the bar only says that it does not know its end."""
+        self._note.show_text(note)
         self._what.show_text(what)
         self._share.show_text(self.tr("no end known yet") if share is None else percent(share))
         self._bar.set_share(share)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=Tr
 
 @pytest.fixture
 def panel(qtbot: QtBot, look: Look) -> FirstRun:
-    made = FirstRun()
+    made = FirstRun(can_cancel=True)
     qtbot.addWidget(made)
     made.resize(900, 600)
     made.show()
@@ -114,6 +114,17 @@ def test_cancel_asks_and_goes_back(qtbot: QtBot, panel: FirstRun) -> None:
         press(qtbot, panel, "Cancel")
 
     assert button(panel, "Try the sample")
+
+
+def test_no_button_promises_to_cancel_when_nobody_can(qtbot: QtBot, look: Look) -> None:
+    panel = FirstRun()
+    qtbot.addWidget(panel)
+    panel.show()
+
+    panel.follow(base("fetching", progress=0.1))
+
+    assert "Cancel" not in [one.shown_text for one in panel.findChildren(ControlButton) if one.isVisible()]
+    assert "goes on when this window is closed" in words_of(panel)
 
 
 def test_failure_says_why_and_tries_the_same_again(qtbot: QtBot, panel: FirstRun) -> None:

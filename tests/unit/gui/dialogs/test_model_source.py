@@ -22,8 +22,8 @@ def test_hub_id_is_found_in_what_people_paste(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "Qwen", "a/b/c", "/home/me/model", "../../etc", "a b/c", "https://example.invalid/a/b", "a/..", "-a/b",
-        "a/b--c", "x" * 200 + "/y", "https://huggingface.co/datasets/a/b", "file:///a/b", "sample", "a\u202e/b",
+        "", "Qwen", "a/b/c", "/data/me/model", "../../etc", "a b/c", "https://example.invalid/a/b", "a/..", "-a/b",
+        "a/b--c", "x" * 200 + "/y", "https://huggingface.co/datasets/a/b", "file:///a/b", "sample", "a\u202e/b", "ä/b",
     ],
 )  # fmt: skip
 def test_hub_id_is_empty_when_the_text_is_none(text: str) -> None:
