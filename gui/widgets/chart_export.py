@@ -64,6 +64,9 @@ class ExportWriter(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
+        app = QCoreApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(self.wait)  # a thread that outlives the program takes it down with a crash
 
     def write(self, path: str, make: Callable[[], bytes]) -> None:
         """Make the bytes and put them there; either signal follows."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
@@ -20,6 +20,7 @@ from gui.widgets import chart_geometry as geometry
 from gui.widgets.chart_geometry import Mapping
 from gui.widgets.chart_levels import Floats, Series
 
+_SMOOTH_WIDTH, _DASH_WIDTH = 2.0, 1.8
 _DOT_RADIUS = 3.2
 _LEAST_DOT_DISTANCE = 11.0
 _BAND_LABEL_HEIGHT = 24.0
@@ -109,7 +110,7 @@ class CurveLayer(_Layer):
         self._raw: list[QPolygonF] = []
         self._density = 0.0  # share of pixel columns that hold several steps
         self._smooth: list[QPolygonF] = []
-        self._validation: list[QPolygonF] = []
+        self._validation: list[QLineF] = []
         self._dots: list[QPointF] = []
 
     def invalidate(self) -> None:
@@ -149,11 +150,11 @@ class CurveLayer(_Layer):
             self._raw = geometry.hair_lines(raw, mapping, picture.raw.pauses)
             self._density = float(np.count_nonzero(raw.lo != raw.hi) / max(len(raw.x), 1))
             smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
-            self._smooth = geometry.twin_lines(smooth, mapping, picture.smooth.pauses)
+            self._smooth = geometry.pieces(smooth, mapping, picture.smooth.pauses)
         if picture.shows_validation:
             columns = picture.validation.columns(mapping.x0, mapping.x1, num_columns)
             x, y = geometry.thinned(columns, mapping, 6.0)
-            self._validation = [geometry.polygon(x, y)] if len(x) > 1 else []
+            self._validation = geometry.dashes(x, y)
             if len(x) == 1 or (len(x) and (x[-1] - x[0]) / (len(x) - 1) >= _LEAST_DOT_DISTANCE):
                 self._dots = [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]
 
@@ -196,7 +197,7 @@ class CurveLayer(_Layer):
         for line in self._raw:
             painter.drawPolyline(line)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(tokens.accent), 1.0))
+        painter.setPen(QPen(QColor(tokens.accent), _SMOOTH_WIDTH, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         for line in self._smooth:
             painter.drawPolyline(line)
         newest = self._picture.smooth.latest() if self._picture.shows_train else None
@@ -206,12 +207,8 @@ class CurveLayer(_Layer):
 
     def _paint_validation(self, painter: QPainter) -> None:
         color = QColor(self._picture.tokens.validation)
-        pen = QPen(color, 1.6)
-        pen.setDashPattern([3.2, 2.4])
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(pen)
-        for line in self._validation:
-            painter.drawPolyline(line)
+        painter.setPen(QPen(color, _DASH_WIDTH, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.drawLines(self._validation)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(color)
         for point in self._dots:

@@ -135,6 +135,8 @@ class PlotView(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def __init__(self, picture: Picture, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewport().setObjectName("qt_scrollarea_viewport")  # as Qt names its own: not a widget apart
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # what lies behind is not painted first
+        self.setCacheMode(self.CacheModeFlag.CacheNone)  # one colour: no picture of it is needed
         self.box = _Box()
         self.left_axis, self.bottom_axis = _ValueAxis("left", "loss"), _ValueAxis("bottom", "step")
         self.centralLayout.setContentsMargins(0, 4, _RIGHT_MARGIN, 0)

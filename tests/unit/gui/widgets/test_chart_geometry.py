@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gui.widgets.chart_geometry import Mapping, hair_lines, thinned, twin_lines
+from gui.widgets.chart_geometry import Mapping, dashes, hair_lines, pieces, thinned
 from gui.widgets.chart_levels import Columns
 
 VIEW = Mapping(0.0, 100.0, 0.0, 2.0, 1000.0, 500.0, False)
@@ -51,21 +51,23 @@ def test_a_neighbour_far_outside_keeps_the_slope_of_the_line() -> None:
 
 
 def test_huge_values_stay_within_what_the_painter_can_bear() -> None:
-    lines = [*hair_lines(exact([1, 2, 3], [1e100, -1e100, 1.0]), VIEW), *twin_lines(exact([1, 2], [1e100, 0.0]), VIEW)]
+    lines = [*hair_lines(exact([1, 2, 3], [1e100, -1e100, 1.0]), VIEW), *pieces(exact([1, 2], [1e100, 0.0]), VIEW)]
 
     assert all(abs(point.y()) < 10_000 for line in lines for point in line)
 
 
-def test_the_smooth_line_is_two_pixels_wide() -> None:
-    upper, lower = twin_lines(exact([0, 100], [1.0, 1.0]), VIEW)
+def test_the_smooth_line_is_unbroken_in_short_pieces() -> None:
+    lines = pieces(exact(list(np.linspace(0, 100, 700)), [1.0] * 700), VIEW)
 
-    assert abs(upper[0].y() - lower[0].y()) == pytest.approx(1.0)  # centres of two lines one pixel wide
+    assert all(2 <= line.size() <= 33 for line in lines)
+    assert (lines[0][0].x(), lines[-1][-1].x()) == (0.0, 1000.0)
+    assert [line[-1] for line in lines[:-1]] == [line[0] for line in lines[1:]]
 
 
 def test_a_lone_point_is_still_drawn() -> None:
-    lines = twin_lines(exact([50], [1.0]), VIEW)
+    (line,) = pieces(exact([50], [1.0]), VIEW)
 
-    assert [line.size() for line in lines] == [2, 2]
+    assert [point.x() for point in line] == [499.0, 501.0]
 
 
 def test_points_too_close_become_their_mean() -> None:
@@ -80,3 +82,18 @@ def test_points_with_room_stay_as_they_are() -> None:
     x, _ = thinned(exact([0, 50, 100], [1.0, np.nan, 1.0]), VIEW, 6.0)
 
     assert x.tolist() == [0.0, 1000.0]
+
+
+def test_dashes_lie_on_the_line_and_leave_gaps() -> None:
+    lines = dashes(np.array([0.0, 90.0]), np.array([50.0, 50.0]))
+
+    drawn = {(line.x1(), line.x2()) for line in lines}
+    assert len(drawn) == 10
+    assert all(0.0 <= start < end <= 90.0 for start, end in drawn)
+    assert sum(end - start for start, end in drawn) == pytest.approx(55.0)
+    assert {line.y1() for line in lines} == {50.0}
+
+
+def test_dashes_of_a_line_that_never_ends_are_not_countless() -> None:
+    assert len(dashes(np.array([0.0, 1e9]), np.array([0.0, 0.0]))) < 10_000
+    assert dashes(np.array([5.0]), np.array([5.0])) == []
