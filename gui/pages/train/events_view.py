@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QFont,
     QFontMetricsF,
     QGuiApplication,
+    QHelpEvent,
     QKeyEvent,
     QKeySequence,
     QPainter,
@@ -25,6 +26,7 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QToolTip,
     QWidget,
 )
 
@@ -32,7 +34,7 @@ from gui.pages.train.row_table import RowTable
 from gui.state.event_log import EventLog, EventRole
 from gui.theme.palette import tokens_for
 from gui.widgets import numbers
-from gui.widgets.plain import plain
+from gui.widgets.plain import plain, tooltip
 
 _INKS = {"info": "text", "good": "good", "warning": "warning", "error": "stop"}
 _MAX_LINES = 3
@@ -117,6 +119,16 @@ class EventsDelegate(QStyledItemDelegate):
             painter.drawText(QPointF(rect.left() + self._indent, baseline), line)
             baseline += self._metrics.lineSpacing()
         painter.restore()
+
+    def helpEvent(
+        self, event: QHelpEvent, view: QAbstractItemView, option: QStyleOptionViewItem, index: AnyIndex
+    ) -> bool:
+        at = index.data(EventRole.AtRole)
+        if event.type() != QEvent.Type.ToolTip or at is None:
+            return super().helpEvent(event, view, option, index)
+        parts = (numbers.clock(float(at)), index.data(EventRole.TextRole), index.data(EventRole.MoreRole))
+        QToolTip.showText(event.globalPos(), tooltip("\n".join(str(part) for part in parts if part)), view)
+        return True
 
     def sizeHint(self, option: QStyleOptionViewItem, index: AnyIndex) -> QSize:
         return QSize(80, round(self._metrics.lineSpacing() + _ROW_GAP))

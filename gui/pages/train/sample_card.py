@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QResizeEvent, QTextOption
+from PySide6.QtGui import QPalette, QResizeEvent, QTextOption
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
 from backend.contract.status import SampleRow, StatusView
@@ -80,7 +80,9 @@ class SampleCard(Card):
         self._answer.setReadOnly(True)
         self._answer.setFrameShape(QFrame.Shape.NoFrame)
         self._answer.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        self._answer.setStyleSheet("QPlainTextEdit { background: transparent; border: none; padding: 0 }")
+        palette = QPalette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        self._answer.setPalette(palette)
         self._answer.document().setDocumentMargin(0)
         self._answer.viewport().setAutoFillBackground(False)
         self._answer.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

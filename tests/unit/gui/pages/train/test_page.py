@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QMimeData, Qt, QUrl
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
@@ -151,6 +151,23 @@ def test_page_takes_pasted_files(page: TrainPage) -> None:
     QTest.keyClick(page, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
 
     assert wishes.said == [("files_dropped", ["/tmp/a b.jsonl"], None)]
+
+
+@pytest.mark.parametrize("is_hidden", [True, False], ids=["hidden", "shown"])
+def test_page_takes_the_colours_of_another_look(
+    host: QWidget, page: TrainPage, stores: Stores, dressed: Look, is_hidden: bool
+) -> None:
+    fill(stores)
+    host.setVisible(not is_hidden)
+
+    dressed.choose("light")
+    host.show()
+
+    text, muted = QColor(dressed.tokens.text), QColor(dressed.tokens.text_muted)
+    assert page.sample._answer.palette().color(QPalette.ColorRole.Text) == text
+    assert page.sample._prompt.palette().color(QPalette.ColorRole.WindowText) == muted
+    assert page.queue_card.view.palette().color(QPalette.ColorRole.Text) == text
+    assert page.curves.chart._picture.tokens is dressed.tokens
 
 
 def test_page_names_everything_for_a_screen_reader(page: TrainPage, stores: Stores) -> None:
