@@ -15,11 +15,10 @@ from gui.theme.tokens import LIGHT, SMALL_PX, Tokens
 from gui.widgets import chart_words
 from gui.widgets.chart_data import AXES, ChartData
 from gui.widgets.chart_header import ChartHeader
-from gui.widgets.chart_layers import Band, HoverCard, Mark, Picture
 from gui.widgets.chart_navigation import ChartNavigation
+from gui.widgets.chart_picture import Band, Bands, HoverCard, Mark, Marks, Picture
 from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_saving import ChartSaving
-from gui.widgets.plain import plain
 
 __all__ = ["Band", "LossChart", "Mark"]
 
@@ -94,12 +93,12 @@ class LossChart(QWidget):
 
     def set_bands(self, bands: list[Band]) -> None:
         """Stretches with a name: the files."""
-        self._picture.bands = [Band(band.start, band.end, plain(band.label, 120)) for band in bands]
+        self._picture.bands = Bands(bands)
         self.plot.curves.invalidate()
 
     def set_marks(self, marks: list[Mark]) -> None:
         """Places with a few words: where training was resumed."""
-        self._picture.marks = sorted((Mark(m.x, plain(m.label, 120)) for m in marks), key=lambda mark: mark.x)
+        self._picture.marks = Marks(marks)
         self.plot.curves.invalidate()
 
     def set_tokens(self, tokens: Tokens) -> None:

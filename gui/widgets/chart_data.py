@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gui.widgets.chart_layers import Picture
 from gui.widgets.chart_levels import Floats, Series, pauses_in
+from gui.widgets.chart_picture import Picture
 from gui.widgets.chart_smoothing import LARGEST_FACTOR, smoothed, steps_of
 
 AXES = {"step": 4.0, "time": 2.0, "tokens": 16.0}

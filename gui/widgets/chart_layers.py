@@ -7,7 +7,6 @@ data change, so that moving the mouse costs a few clipped fills.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -15,10 +14,11 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygon
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from gui.theme.font import small
-from gui.theme.tokens import LIGHT, Tokens, mixed
+from gui.theme.tokens import mixed
 from gui.widgets import chart_geometry as geometry
 from gui.widgets.chart_geometry import Mapping
-from gui.widgets.chart_levels import Floats, Series
+from gui.widgets.chart_picture import LONGEST_LABEL, HoverCard, Mark, Picture
+from gui.widgets.plain import plain
 
 _SMOOTH_WIDTH, _DASH_WIDTH = 2.0, 1.8
 _DOT_RADIUS = 3.2
@@ -29,54 +29,6 @@ _MOST_CHIP_ROWS = 2
 _LEAST_BAND_LABEL = 72.0
 _FAINTER = 0.5
 """How far a raw line that fills an area goes back into the ground."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """A stretch of x with a name."""
-
-    start: float
-    end: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A place on the x axis with a few words."""
-
-    x: float
-    label: str
-
-
-@dataclass
-class Picture:
-    """All that the chart shows, apart from where it looks."""
-
-    raw: Series = field(default_factory=Series)
-    smooth: Series = field(default_factory=Series)
-    validation: Series = field(default_factory=Series)
-    gaps: Floats = field(default_factory=lambda: np.empty(0))
-    """Of each validation point, where it was measured."""
-    bands: list[Band] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    shows_train: bool = True
-    shows_validation: bool = True
-    empty_text: str = ""
-    tokens: Tokens = LIGHT
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing to draw."""
-        return not len(self.raw) and not len(self.validation)
-
-
-@dataclass(frozen=True)
-class HoverCard:
-    """What the crosshair tells: a place, lines of text and dots, each with the name of its colour token."""
-
-    x: float
-    lines: tuple[tuple[str, str], ...]
-    dots: tuple[tuple[float, float, str], ...] = ()
 
 
 class _Layer(QGraphicsItem):
@@ -172,14 +124,13 @@ class CurveLayer(_Layer):
         metrics = QFontMetricsF(font)
         painter.setFont(font)
         painter.setPen(QColor(tokens.text_muted))
-        for number, band in enumerate(self._picture.bands):
+        one_pixel = (mapping.x1 - mapping.x0) / mapping.width
+        for number, band in self._picture.bands.wider_than(one_pixel, mapping.x0, mapping.x1):
             left, right = max(mapping.x_of(band.start), 0.0), min(mapping.x_of(band.end), mapping.width)
-            if right - left < 1.0:
-                continue
             painter.fillRect(QRectF(left, 0.0, right - left, mapping.height), colors[number % 2])
             if right - left >= _LEAST_BAND_LABEL:
                 room = QRectF(left + 8, 0.0, right - left - 14, _BAND_LABEL_HEIGHT)
-                label = metrics.elidedText(band.label, Qt.TextElideMode.ElideMiddle, room.width())
+                label = metrics.elidedText(plain(band.label, LONGEST_LABEL), Qt.TextElideMode.ElideMiddle, room.width())
                 painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, label)
 
     def _paint_grid(self, painter: QPainter, mapping: Mapping) -> None:
@@ -216,7 +167,7 @@ class CurveLayer(_Layer):
 
     def _paint_marks(self, painter: QPainter, mapping: Mapping) -> None:
         tokens = self._picture.tokens
-        visible = [mark for mark in self._picture.marks if mapping.x0 <= mark.x <= mapping.x1]
+        visible = self._picture.marks.between(mapping.x0, mapping.x1)
         if not visible:
             return
         pen = QPen(QColor(mixed(tokens.validation, tokens.panel, 0.35)), 1.0)
@@ -314,7 +265,9 @@ def _chips(
     for mark, at in zip(marks, places, strict=True):
         if not mark.label:
             continue
-        text = metrics.elidedText(mark.label, Qt.TextElideMode.ElideRight, max(min(room - 24, 360.0), 20.0))
+        text = metrics.elidedText(
+            plain(mark.label, LONGEST_LABEL), Qt.TextElideMode.ElideRight, max(min(room - 24, 360.0), 20.0)
+        )
         width = metrics.horizontalAdvance(text) + 16
         left = min(max(at - width / 2, 4.0), max(room - width - 4, 4.0))
         row = next((number for number, end in enumerate(row_ends) if left > end + 6), None)

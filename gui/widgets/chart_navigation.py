@@ -9,8 +9,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 
-from gui.widgets.chart_layers import Picture
 from gui.widgets.chart_levels import EMPTY
+from gui.widgets.chart_picture import Picture
 from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_range import VisibleRange, fitted_y
 

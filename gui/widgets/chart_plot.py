@@ -17,7 +17,8 @@ from gui.theme.font import small
 from gui.theme.tokens import Tokens
 from gui.widgets import chart_ticks, numbers
 from gui.widgets.chart_geometry import Mapping
-from gui.widgets.chart_layers import CurveLayer, HoverLayer, Picture
+from gui.widgets.chart_layers import CurveLayer, HoverLayer
+from gui.widgets.chart_picture import Picture
 
 _NOTCH = 120.0
 """What one notch of a wheel reports."""

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from gui.theme.font import strong
 from gui.widgets import chart_export
-from gui.widgets.chart_layers import Picture
+from gui.widgets.chart_picture import Picture
 from gui.widgets.chart_plot import PlotView
 
 _HEADING, _MARGIN = 36, 12

@@ -6,8 +6,9 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from gui.widgets import chart_ticks, numbers
-from gui.widgets.chart_layers import HoverCard, Picture
 from gui.widgets.chart_levels import Floats
+from gui.widgets.chart_picture import HoverCard, Picture
+from gui.widgets.plain import plain
 
 _LONGEST_MARK = 60
 
@@ -38,7 +39,7 @@ def hover_card(picture: Picture, steps: Floats, axis: str, x: float, *, reach: f
             lines.append((_tr("gap %1").replace("%1", numbers.decimal(gap, 2)), "text_muted"))
         if float(picture.validation.x[measured]) == at_x:
             dots.append((at_x, value, "validation"))
-    lines += [(mark.label[:_LONGEST_MARK], "warning") for mark in picture.marks if abs(mark.x - x) <= reach][:2]
+    lines += [(plain(mark.label, _LONGEST_MARK), "warning") for mark in picture.marks.between(x - reach, x + reach)[:2]]
     return HoverCard(at_x, tuple(lines), tuple(dots))
 
 
