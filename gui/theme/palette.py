@@ -76,9 +76,12 @@ class Look(QObject):
     def _wanted(self) -> Theme:
         if self._preference != "system":
             return Theme(self._preference)
-        scheme = self._app.styleHints().colorScheme()
+        scheme = self._system_scheme()
         dark = self._system_is_dark if scheme == Qt.ColorScheme.Unknown else scheme == Qt.ColorScheme.Dark
         return Theme.DARK if dark else Theme.LIGHT
+
+    def _system_scheme(self) -> Qt.ColorScheme:
+        return self._app.styleHints().colorScheme()
 
     def _refresh(self) -> None:
         tokens = tokens_of(self._wanted())

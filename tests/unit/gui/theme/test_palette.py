@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.theme import palette as palette_module
 from gui.theme.palette import Look, is_dark, palette_of, tokens_for
-from gui.theme.tokens import DARK, LIGHT
+from gui.theme.tokens import DARK, LIGHT, Theme
 
 
 def test_look_tells_the_new_table_when_another_is_chosen(qtbot: QtBot, look: Look) -> None:
@@ -31,6 +32,30 @@ def test_look_follows_the_system_when_the_word_is_unknown(look: Look) -> None:
     look.choose("purple")
 
     assert look.preference == "system"
+
+
+def test_look_follows_the_system_when_it_turns(
+    qtbot: QtBot, qapp: QApplication, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemes = {Theme.DARK: Qt.ColorScheme.Dark, Theme.LIGHT: Qt.ColorScheme.Light}
+    look.choose("system")
+    other = LIGHT if look.tokens is DARK else DARK
+    monkeypatch.setattr(Look, "_system_scheme", lambda _: schemes[other.theme])
+
+    with qtbot.waitSignal(look.changed, timeout=1000) as told:
+        qapp.styleHints().colorSchemeChanged.emit(schemes[other.theme])
+
+    assert told.args == [other]
+
+
+def test_look_keeps_to_the_choice_when_the_system_turns(
+    qtbot: QtBot, qapp: QApplication, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = Qt.ColorScheme.Light if look.tokens is DARK else Qt.ColorScheme.Dark
+    monkeypatch.setattr(Look, "_system_scheme", lambda _: scheme)
+
+    with qtbot.assertNotEmitted(look.changed):
+        qapp.styleHints().colorSchemeChanged.emit(scheme)
 
 
 @pytest.mark.parametrize("is_shown_before", [True, False], ids=["shown before", "shown after"])
