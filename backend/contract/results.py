@@ -94,7 +94,8 @@ class HistoryMarksResult(Struct, frozen=True, kw_only=True):
 
 
 class EventsResult(Struct, frozen=True, kw_only=True):
-    """What happened, oldest first: notices, checkpoints, evaluations, files that began or ended, base and run state."""
+    """What happened, oldest first: notices, checkpoints, evaluations, files that began or ended, settings, base and run
+    state."""
 
     events: list[AnyServiceEvent]
 

@@ -8,6 +8,7 @@ from backend.contract.events import (
     AnyServiceEvent,
     BaseChanged,
     CheckpointCommitted,
+    ConfigChanged,
     EvaluationDone,
     JobChanged,
     Notice,
@@ -18,7 +19,7 @@ from backend.store.database import Transaction
 from backend.store.journal import decode
 
 _EVENTS = msgspec.json.Decoder(AnyServiceEvent)
-_TOLD = (Notice, CheckpointCommitted, EvaluationDone, RunStateChanged)
+_TOLD = (Notice, CheckpointCommitted, EvaluationDone, RunStateChanged, ConfigChanged)
 _TOLD_STATES = frozenset(
     {JobState.STARTING, JobState.BLOCKED, JobState.FINISHED, JobState.SKIPPED, JobState.FAILED, JobState.QUARANTINED}
 )
@@ -46,7 +47,7 @@ def newest(tx: Transaction, limit: int) -> list[AnyServiceEvent]:
 def _is_told(event: AnyServiceEvent) -> bool:
     """A file that began or ended, a model that is there, not every step on their way."""
     if isinstance(event, JobChanged):
-        return event.job.state in _TOLD_STATES and event.cause in (event.job.state, "interrupted")
+        return event.cause == "interrupted" or (event.job.state in _TOLD_STATES and event.cause == event.job.state)
     if isinstance(event, BaseChanged):
         return event.base.progress is None
     return isinstance(event, _TOLD)
