@@ -20,6 +20,7 @@ class Card(QWidget):
         self._title = ElidedLabel(title, size="strong")
         self._detail = ElidedLabel(ink="text_muted")
         self._aside = ElidedLabel(ink="text_muted")
+        self._aside_ink: Ink = "text_muted"
         self._header_row = QWidget()
         self.header = QHBoxLayout(self._header_row)
         self.header.setContentsMargins(0, 0, 0, 0)
@@ -51,9 +52,11 @@ class Card(QWidget):
     def set_aside(self, text: str, ink: Ink = "text_muted") -> None:
         """The words at the right end; empty hides them."""
         self._aside.show_text(text)
-        self._aside.set_ink(ink)
-        font = QApplication.font()
-        self._aside.setFont(font if ink == "text_muted" else strong(font))
+        if ink != self._aside_ink:
+            self._aside_ink = ink
+            self._aside.set_ink(ink)
+            font = QApplication.font()
+            self._aside.setFont(font if ink == "text_muted" else strong(font))
         self._aside.setVisible(bool(text))
 
     def add_to_header(self, widget: QWidget) -> None:

@@ -27,6 +27,7 @@ class GapGauge(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._gap: float | None = None
+        self._is_told = False
         self._figure = PlainLabel(UNKNOWN, size="figure")
         self._caption = ElidedLabel(self.tr("validation − train"), ink="text_muted")
         self._bar = _Zones()
@@ -49,7 +50,10 @@ class GapGauge(QWidget):
 
     def set_gap(self, gap: float | None) -> None:
         """Validation loss minus train loss; None or a number that is none says that nobody knows yet."""
-        self._gap = gap if gap is not None and math.isfinite(gap) else None
+        known = gap if gap is not None and math.isfinite(gap) else None
+        if known == self._gap and self._is_told:
+            return
+        self._gap, self._is_told = known, True
         self._figure.show_text(decimal(self._gap))
         self._bar.set_gap(self._gap)
         self._describe()

@@ -127,6 +127,8 @@ class ElidedLabel(PlainLabel):
         return self._full_text
 
     def show_text(self, text: str) -> None:
+        if text == self._full_text and self.text():
+            return
         self._full_text = text
         super().show_text(text)
         self._refresh_tooltip()
@@ -137,7 +139,9 @@ class ElidedLabel(PlainLabel):
         )
 
     def _refresh_tooltip(self) -> None:
-        self.setToolTip(tooltip(self._full_text) if self._is_cut() else "")
+        words = tooltip(self._full_text) if self._is_cut() else ""
+        if words != self.toolTip():
+            self.setToolTip(words)
 
     def minimumSizeHint(self) -> QSize:
         metrics = self.fontMetrics()

@@ -40,6 +40,13 @@ def test_verdict_follows_the_gap(qtbot: QtBot, gauge: GapGauge, gap: float | Non
     assert word in gauge.accessibleDescription()
 
 
+def test_verdict_is_told_once_when_the_gap_stays(qtbot: QtBot, gauge: GapGauge) -> None:
+    gauge.set_gap(0.12)
+
+    with qtbot.assertNotEmitted(gauge.verdict_changed):
+        gauge.set_gap(0.12)
+
+
 def test_marker_moves_with_the_gap(gauge: GapGauge) -> None:
     gauge.set_gap(0.1)
     left = gauge.grab().toImage()
