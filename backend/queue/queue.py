@@ -299,7 +299,8 @@ def _service_move(tx: Transaction, job_id: int, state: JobState, *, cause: str, 
     present = tx.one(f"SELECT {', '.join(columns)} FROM jobs WHERE job_id = ?", (job_id,))
     if present == tuple(columns.values()):
         return before
-    view = jobs.change(tx, job_id, cause, **columns)
+    is_news = cause != state or before.state is not state
+    view = jobs.change(tx, job_id, cause if is_news else "updated", **columns)
     if state not in ACTIVE_STATES:
         undo_stack.forget_stale(tx, job_id)
     return view

@@ -51,6 +51,7 @@ def test_files_that_began_ended_or_were_interrupted_are_told(database: Database)
             queue.set_state(tx, job, state)
         queue.interrupt(tx, job, "stopped")
         queue.set_state(tx, job, JobState.STARTING)
+        queue.set_state(tx, job, JobState.STARTING, lineage_id=1)  # no news for a person
         queue.set_state(tx, job, JobState.TRAINING)
         queue.set_state(tx, job, JobState.FINISHED)
 
