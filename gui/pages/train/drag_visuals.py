@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QPoint, QRectF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, QRectF, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
@@ -70,8 +70,6 @@ class Ghost(QWidget):
 class EdgeScroller(QObject):
     """Scrolls a view while something is held near its upper or lower edge, faster the nearer."""
 
-    scrolled = Signal()
-
     def __init__(self, view: QAbstractScrollArea) -> None:
         super().__init__(view)
         self._view = view
@@ -102,5 +100,3 @@ class EdgeScroller(QObject):
         bar.setValue(before + self._step)
         if bar.value() == before:
             self._timer.stop()
-        else:
-            self.scrolled.emit()

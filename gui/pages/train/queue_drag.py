@@ -9,6 +9,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtWidgets import QTableView
 
+from backend.contract.jobs import Priority
 from gui.pages.train.drag_visuals import EdgeScroller, Ghost
 from gui.pages.train.queue_landing import Landing, Section, landing_at, leaves_order, sections_of
 from gui.state.queue_groups import PRIORITY_OF, Group, header_row
@@ -35,7 +36,7 @@ class QueueDrag(QObject):
         self._ghost: Ghost | None = None
         self._sections: list[Section] | None = None
         self._scroller = EdgeScroller(view)
-        self._scroller.scrolled.connect(self._on_scrolled)
+        view.verticalScrollBar().valueChanged.connect(self._on_scrolled)
 
     @property
     def job_ids(self) -> list[int]:
@@ -86,7 +87,10 @@ class QueueDrag(QObject):
         self._tip = at
         if self._ghost is not None:
             self._ghost.follow(self._view.viewport().mapToGlobal(at))
-        self._landing = landing_at(self.sections(), self._job_id_at, self._boundary_at(at.y()), self._job_ids)
+        boundary = self._boundary_at(at.y())
+        if self._is_foreign:
+            boundary = self._usual_end(boundary)
+        self._landing = landing_at(self.sections(), self._job_id_at, boundary, self._job_ids)
         self._scroller.hover(at)
         self.changed.emit()
 
@@ -117,13 +121,21 @@ class QueueDrag(QObject):
     def _job_id_at(self, row: int) -> int:
         return self._queue.numbers()[row]
 
+    def _usual_end(self, boundary: int) -> int:
+        """New files held below all that waits go where files go that are dropped elsewhere: behind the normal ones."""
+        places = [section for section in self.sections() if section.priority is not None]
+        if not places or boundary <= places[-1].end:
+            return boundary
+        return next((place.end for place in places if place.priority is Priority.NORMAL), boundary)
+
     def _boundary_at(self, y: int) -> int:
         row = self._view.rowAt(y)
         if row < 0:
-            return self._queue.rowCount() if y > 0 else 0
+            return self._queue.rowCount() + 1 if y > 0 else 0
         middle = self._view.rowViewportPosition(row) + self._view.rowHeight(row) / 2
         return row if y < middle else row + 1
 
     @Slot()
     def _on_scrolled(self) -> None:
-        self.hover(self._tip)
+        if self.is_active:
+            self.hover(self._tip)

@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QDragMoveEvent,
     QDropEvent,
     QFocusEvent,
+    QHideEvent,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
@@ -192,9 +193,10 @@ class QueueView(RowTable):
         super().mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._drag.job_ids:
+        if self._drag.job_ids and event.buttons() & Qt.MouseButton.LeftButton:
             self._drag.hover(event.position().toPoint())
             return
+        self._drag.end()  # no button is held: its release, or the leaving of files from outside, was not told
         super().mouseMoveEvent(event)
         job = self._queue.job_at(self.indexAt(event.position().toPoint()))
         is_handle = job is not None and job.state in WAITING_STATES and event.position().x() < GUTTER
@@ -261,6 +263,10 @@ class QueueView(RowTable):
         if self._drag.job_ids:
             self._drag.end()
         super().focusOutEvent(event)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        self._drag.end()
+        super().hideEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if self._accepts(event.mimeData()):

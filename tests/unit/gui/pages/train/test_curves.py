@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QWidget
@@ -15,8 +16,11 @@ from gui.pages.train.curves import Curves
 from gui.state.metric_history import MetricHistory
 from gui.state.session_store import SessionStore
 from gui.theme.palette import Look
+from gui.widgets.chart import Band, Mark
 from tests.fakes.example_session import NOW, example_history, status
 from tests.unit.gui.pages.train.conftest import Wishes, bury, show_in_host
+
+Told = dict[str, tuple[Any, ...]]
 
 
 @pytest.fixture
@@ -43,8 +47,27 @@ def curves(host: QWidget) -> Curves:
     return found
 
 
-def num_points(curves: Curves) -> int:
-    return len(curves.chart._picture.raw)
+@pytest.fixture
+def told(curves: Curves, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What the chart was told last, by the name of its method."""
+    last: Told = {}
+
+    def listen(name: str) -> None:
+        tell = getattr(curves.chart, name)
+
+        def spy(*values: Any, **more: Any) -> None:
+            last[name] = values
+            tell(*values, **more)
+
+        monkeypatch.setattr(curves.chart, name, spy)
+
+    for name in ("set_raw", "set_validation", "set_bands", "set_marks", "set_hover"):
+        listen(name)
+    return last
+
+
+def num_points(told: Told) -> int:
+    return len(told["set_raw"][0]) if "set_raw" in told else 0
 
 
 def step(number: int) -> StepDone:
@@ -62,30 +85,32 @@ def step(number: int) -> StepDone:
 
 
 def test_curves_show_the_history_within_a_fifth_of_a_second(
-    qtbot: QtBot, curves: Curves, history: MetricHistory
+    qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told
 ) -> None:
     history.load(example_history(300))
 
-    qtbot.waitUntil(lambda: num_points(curves) == 300, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 300, timeout=2000)
     assert [small.line.accessibleDescription() for small in curves._small][2:] == [
         "5\u202f300\u202ftok/s",
         "19.9\u202fGiB",
     ] or True
 
 
-def test_curves_take_ten_steps_with_one_repaint(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+def test_curves_take_ten_steps_with_one_repaint(
+    qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told
+) -> None:
     repaints = []
     curves._timer.timeout.connect(lambda: repaints.append(1))
 
     for number in range(1, 11):
         history.append(step(number))
 
-    qtbot.waitUntil(lambda: num_points(curves) == 10, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 10, timeout=2000)
     assert repaints == [1]
 
 
 def test_curves_do_nothing_while_hidden_and_catch_up_when_shown(
-    qtbot: QtBot, host: QWidget, curves: Curves, history: MetricHistory
+    qtbot: QtBot, host: QWidget, curves: Curves, history: MetricHistory, told: Told
 ) -> None:
     host.hide()
 
@@ -93,12 +118,14 @@ def test_curves_do_nothing_while_hidden_and_catch_up_when_shown(
     history.append(step(51))
 
     assert not curves._timer.isActive()
-    assert num_points(curves) == 0
+    assert num_points(told) == 0
     host.show()
-    assert num_points(curves) == 51
+    assert num_points(told) == 51
 
 
-def test_curves_show_files_recoveries_and_evaluations(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+def test_curves_show_files_recoveries_and_evaluations(
+    qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told
+) -> None:
     history.load(example_history(100))
     history.set_marks(
         HistoryMarksResult(
@@ -119,14 +146,16 @@ def test_curves_show_files_recoveries_and_evaluations(qtbot: QtBot, curves: Curv
         )
     )
 
-    qtbot.waitUntil(lambda: len(curves.chart._picture.marks) == 1, timeout=2000)
-    picture = curves.chart._picture
-    assert picture.marks[0].label == "killed · resumed at 51 · 3 steps again"
-    assert [band.label for band in picture.bands] == ["<b>a</b>.jsonl"]
-    assert picture.validation.x.tolist() == [50.0]
+    qtbot.waitUntil(lambda: "set_marks" in told, timeout=2000)
+    assert told["set_marks"] == ([Mark(51, "killed · resumed at 51 · 3 steps again")],)
+    assert told["set_bands"] == ([Band(1, 100, "<b>a</b>.jsonl")],)
+    x, losses = told["set_validation"]
+    assert (x.tolist(), losses.tolist()) == ([50.0], [0.9])
 
 
-def test_curves_ask_for_finer_points_where_the_user_looks(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+def test_curves_ask_for_finer_points_where_the_user_looks(
+    qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told
+) -> None:
     coarse = example_history(40)
     history.load(coarse)
     asked = Wishes(history, "request_range").said
@@ -139,24 +168,24 @@ def test_curves_ask_for_finer_points_where_the_user_looks(qtbot: QtBot, curves: 
     assert len(asked) == 1
 
 
-def test_curves_share_one_crosshair(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+def test_curves_share_one_crosshair(qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told) -> None:
     history.load(example_history(100))
-    qtbot.waitUntil(lambda: num_points(curves) == 100, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 100, timeout=2000)
 
     curves._small[0].hovered.emit(40.0)
-    assert curves.chart._card is not None
+    assert told["set_hover"] == (40.0,)
     assert [small.line._hover for small in curves._small] == [39, 39, 39, 39]
     curves.chart.hovered.emit(None)
     assert [small.line._hover for small in curves._small] == [None] * 4
 
 
-def test_curves_move_to_another_axis_at_once(qtbot: QtBot, curves: Curves, history: MetricHistory) -> None:
+def test_curves_move_to_another_axis_at_once(qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told) -> None:
     history.load(example_history(100))
-    qtbot.waitUntil(lambda: num_points(curves) == 100, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 100, timeout=2000)
 
     curves.chart.set_axis("tokens")
 
-    assert curves.chart._picture.raw.x[-1] == history.series("tokens")[-1]
+    assert told["set_raw"][0][-1] == history.series("tokens")[-1]
 
 
 def test_memory_is_called_what_it_is(curves: Curves, session: SessionStore) -> None:

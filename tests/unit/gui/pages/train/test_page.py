@@ -16,6 +16,7 @@ from gui.pages.train.columns import Arrangement
 from gui.pages.train.page import TrainPage
 from gui.state.stores import Stores
 from gui.theme.palette import Look
+from gui.theme.tokens import Tokens
 from tests.fakes.accessibility import unnamed_widgets
 from tests.fakes.example_session import example_session, status
 from tests.fakes.hostile_strings import HOSTILE_STRINGS
@@ -155,9 +156,16 @@ def test_page_takes_pasted_files(page: TrainPage) -> None:
 
 @pytest.mark.parametrize("is_hidden", [True, False], ids=["hidden", "shown"])
 def test_page_takes_the_colours_of_another_look(
-    host: QWidget, page: TrainPage, stores: Stores, dressed: Look, is_hidden: bool
+    host: QWidget,
+    page: TrainPage,
+    stores: Stores,
+    dressed: Look,
+    is_hidden: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(stores)
+    told: list[Tokens] = []
+    monkeypatch.setattr(page.curves.chart, "set_tokens", told.append)
     host.setVisible(not is_hidden)
 
     dressed.choose("light")
@@ -167,7 +175,7 @@ def test_page_takes_the_colours_of_another_look(
     assert page.sample._answer.palette().color(QPalette.ColorRole.Text) == text
     assert page.sample._prompt.palette().color(QPalette.ColorRole.WindowText) == muted
     assert page.queue_card.view.palette().color(QPalette.ColorRole.Text) == text
-    assert page.curves.chart._picture.tokens is dressed.tokens
+    assert told[-1] is dressed.tokens
 
 
 def test_page_names_everything_for_a_screen_reader(page: TrainPage, stores: Stores) -> None:

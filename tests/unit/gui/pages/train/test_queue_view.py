@@ -285,6 +285,41 @@ def test_files_that_leave_again_leave_no_line(view: QueueView, queue: QueueModel
     assert queue.rowCount() == num_rows
 
 
+def test_files_below_all_that_waits_land_behind_the_normal_ones(view: QueueView, tmp_path: Path) -> None:
+    data, none = files(tmp_path / "a.jsonl"), Qt.KeyboardModifier.NoModifier
+
+    for at in (middle(view, DONE), QPoint(100, 690)):
+        view.dragEnterEvent(QDragEnterEvent(at, Qt.DropAction.CopyAction, data, LEFT, none))
+        assert view.drag.landing is not None
+        assert (view.drag.landing.priority, view.drag.landing.after) == (Priority.NORMAL, THIRD)
+
+
+def test_rows_move_again_when_a_drag_ended_untold(view: QueueView, queue: QueueModel, tmp_path: Path) -> None:
+    data, none = files(tmp_path / "a.jsonl"), Qt.KeyboardModifier.NoModifier
+    view.dragEnterEvent(QDragEnterEvent(middle(view, FIRST), Qt.DropAction.CopyAction, data, LEFT, none))
+    assert queue.show_empty_groups
+
+    QTest.mouseMove(view.viewport(), middle(view, SECOND))
+
+    assert not queue.show_empty_groups
+
+
+def test_wheel_during_a_drag_moves_the_landing(view: QueueView, queue: QueueModel) -> None:
+    queue.load([job(number, position=number) for number in range(1, 60)])
+    view.resize(300, 300)
+    QApplication.processEvents()
+    lift(view, 2)
+    move_to(view, QPoint(100, 150))
+    before = view.drag.landing
+
+    view.verticalScrollBar().setValue(400)
+
+    assert view.drag.landing is not None
+    assert before is not None
+    assert view.drag.landing.row > before.row
+    let_go(view, QPoint(100, 150))
+
+
 def test_text_that_is_no_file_is_not_taken(view: QueueView) -> None:
     data = QMimeData()
     data.setText("hello")
