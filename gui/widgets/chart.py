@@ -6,6 +6,8 @@ the window can paint its first frame before the half second which that import ta
 
 from __future__ import annotations
 
+import math
+
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -131,11 +133,11 @@ class LossChart(QWidget):
         """What x means from now on; whoever gives the points gives them anew."""
         if axis == self._data.axis or axis not in AXES:
             return
-        self._data.axis = axis
+        self._data.set_axis(axis)
         self.header.set_axis(axis)
         self.show_hover(None)
-        self.plot.show_axes(is_log=self._is_log, axis=axis, are_shown=not self._picture.is_empty)
         self._navigation.set_least_span(AXES[axis])
+        self._show_data()
         self.axis_changed.emit(axis)
 
     def set_log(self, is_log: bool) -> None:
@@ -274,8 +276,12 @@ class LossChart(QWidget):
         """Move the crosshair to a neighbouring point of the training loss."""
         raw = self._picture.raw
         at = raw.latest() if self._card is None else raw.nearest(self._card.x)
-        if at is not None:
-            moved = at if self._card is None else min(max(at + points, 0), len(raw) - 1)
+        if at is None:
+            return
+        moved = at if self._card is None else at + points
+        while 0 <= moved < len(raw) and not math.isfinite(raw.mean[moved]):
+            moved += points
+        if 0 <= moved < len(raw):
             self._navigation.show(float(raw.x[moved]))
             self.show_hover(float(raw.x[moved]))
 

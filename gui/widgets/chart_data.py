@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gui.widgets.chart_levels import Floats, Series, pauses_in
-from gui.widgets.chart_picture import Picture
+from gui.widgets.chart_picture import Bands, Marks, Picture
 from gui.widgets.chart_smoothing import LARGEST_FACTOR, smoothed, steps_of
 
 AXES = {"step": 4.0, "time": 2.0, "tokens": 16.0}
@@ -24,6 +24,14 @@ class ChartData:
         self.factor = DEFAULT_SMOOTHING
         self.steps: Floats = np.empty(0)
         """The last step of each point of the raw line; empty when nobody said."""
+
+    def set_axis(self, axis: str) -> None:
+        """x means something else: what was given stands nowhere any more."""
+        self.axis = axis
+        self.steps, self._has_own_smooth = np.empty(0), False
+        picture = self._picture
+        picture.raw, picture.smooth, picture.validation = Series(), Series(), Series()
+        picture.bands, picture.marks, picture.gaps = Bands([]), Marks([]), np.empty(0)
 
     def set_raw(
         self,

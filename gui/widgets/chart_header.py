@@ -157,9 +157,8 @@ class ChartHeader(QWidget):
         )
         self.train.setStyleSheet(_legend_sheet(tokens.accent, tokens))
         self.validation.setStyleSheet(_legend_sheet(tokens.warning, tokens))
-        ratio = self.devicePixelRatioF()
-        self.train.setIcon(QIcon(_line_sample(tokens.accent, is_dashed=False, ratio=ratio)))
-        self.validation.setIcon(QIcon(_line_sample(tokens.validation, is_dashed=True, ratio=ratio)))
+        self.train.setIcon(QIcon(_line_sample(tokens.accent, is_dashed=False)))
+        self.validation.setIcon(QIcon(_line_sample(tokens.validation, is_dashed=True)))
         for button in (self.train, self.validation):
             button.setIconSize(QSize(14, 14))
         self._fit_words()
@@ -262,9 +261,9 @@ def _legend_sheet(color: str, tokens: Tokens) -> str:
     return f"QToolButton {{ color: {tokens.text_faint}; }} QToolButton:checked {{ color: {color}; }}"
 
 
-def _line_sample(color: str, *, is_dashed: bool, ratio: float) -> QPixmap:
-    pixmap = QPixmap(round(14 * ratio), round(14 * ratio))
-    pixmap.setDevicePixelRatio(ratio)
+def _line_sample(color: str, *, is_dashed: bool) -> QPixmap:
+    pixmap = QPixmap(28, 28)
+    pixmap.setDevicePixelRatio(2.0)  # sharp on any screen
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -85,8 +85,10 @@ class ChartNavigation(QObject):
     def show_data(self) -> None:
         """The points changed."""
         ends = [line.x[[0, -1]] for line in (self._picture.raw, self._picture.validation) if len(line)]
-        if ends:
-            self._range.set_extent(float(min(end[0] for end in ends)), float(max(end[1] for end in ends)))
+        if not ends:
+            self.fit()
+            return
+        self._range.set_extent(float(min(end[0] for end in ends)), float(max(end[1] for end in ends)))
         self.look()
 
     def look(self) -> None:

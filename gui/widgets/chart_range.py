@@ -37,7 +37,7 @@ class VisibleRange:
         """The data now reach from first to last."""
         moved = last > self.last
         self.first, self.last = first, last
-        if self.is_whole:
+        if self.is_whole or last < self.x0 or first > self.x1:  # another history: there is nothing where we looked
             self.show_whole()
         elif self.is_following and moved:
             self.show_newest()

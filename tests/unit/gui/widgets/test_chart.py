@@ -178,6 +178,35 @@ def test_crosshair_walks_by_keys_and_leaves_with_escape(qtbot: QtBot, chart: Los
     assert places == [1000.0, 999.0, 998.0, None]
 
 
+def test_crosshair_walks_over_gaps(qtbot: QtBot, chart: LossChart) -> None:
+    chart.set_raw([1.0, 2.0, 3.0, 4.0], [1.0, NAN, INF, 2.0])
+    chart.show_hover(4.0)
+
+    qtbot.keyClick(chart.plot, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+
+    assert chart.plot.hover.card is not None
+    assert chart.plot.hover.card.x == 1.0
+
+
+def test_another_history_is_shown_whole(chart: LossChart) -> None:
+    turn_wheel(chart, 900.0, 10)
+
+    chart.set_validation([], [])
+    chart.set_raw(np.arange(1.0, 21.0), np.ones(20))
+
+    assert chart.visible_range() == (1.0, pytest.approx(20.57))
+
+
+def test_an_emptied_chart_is_as_at_first(chart: LossChart) -> None:
+    turn_wheel(chart, 900.0, 10)
+    chart.set_validation([], [])
+    chart.set_raw([], [])
+    chart.set_raw(np.arange(1.0, 2001.0), np.ones(2000))
+
+    assert chart.is_following
+    assert chart.visible_range()[0] == 1.0
+
+
 def test_hovering_tells_the_step_and_its_values(qtbot: QtBot, chart: LossChart) -> None:
     place = QPoint(400, 200)
 
@@ -260,7 +289,6 @@ def test_axis_fits_anew_and_asks_for_points(qtbot: QtBot, chart: LossChart) -> N
         chart.set_axis("time")
     at = 1.79e9 + np.arange(1000.0) * 2
     chart.set_raw(at, np.ones(1000), step=np.arange(1.0, 1001.0))
-    chart.set_validation([], [])
 
     assert told.args == ["time"]
     assert chart.visible_range()[0] == 1.79e9

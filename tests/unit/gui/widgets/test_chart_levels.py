@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gui.widgets.chart_levels import FACTOR, Series, runs
+from gui.widgets.chart_levels import FACTOR, Series, joined_runs, pauses_in, runs
 
 
 def noisy(num_points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +115,21 @@ def test_nearest_is_nothing_when_all_is_gap() -> None:
 def test_columns_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         Series([1.0, 2.0], [1.0])
+
+
+def test_a_pause_breaks_the_line_between_its_neighbours() -> None:
+    x = np.concatenate((np.arange(0.0, 100.0, 2.0), np.arange(9_000.0, 9_100.0, 2.0)))
+    pauses = pauses_in(x, np.ones(100))
+
+    assert pauses.tolist() == [98.0]
+    assert joined_runs(x, np.ones(100), pauses) == [slice(0, 50), slice(50, 100)]
+
+
+def test_points_for_many_steps_beside_points_for_one_are_no_pauses() -> None:
+    step = np.concatenate((np.arange(250.0, 100_000.0, 250.0), np.arange(100_000.0, 100_500.0)))
+
+    assert len(pauses_in(step * 2.0, np.diff(step, prepend=0.0))) == 0
+
+
+def test_a_slow_step_is_no_pause_when_it_is_short() -> None:
+    assert len(pauses_in(np.array([0.0, 0.1, 0.2, 30.0, 30.1]), np.ones(5))) == 0
