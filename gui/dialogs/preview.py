@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
+from collections.abc import Iterator
+from itertools import chain
+
+from PySide6.QtCore import QCoreApplication, QElapsedTimer, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from backend.contract.datasets import CheckReport, DatasetView
+from backend.contract.datasets import CheckReport, DatasetView, RowProblem
 from backend.contract.errors import ErrorBody
 from gui.dialogs.dialog import Dialog
 from gui.dialogs.preview_text import PreviewText, learned_color
@@ -17,6 +20,8 @@ from gui.widgets.labels import ElidedLabel, PlainLabel
 from gui.widgets.numbers import count, percent, size
 
 _NUM_PROBLEMS_SHOWN = 50
+_SLICE_MS = 4
+"""Of building, then the window has its turn."""
 
 
 class DatasetPreview(Dialog):
@@ -70,7 +75,7 @@ class DatasetPreview(Dialog):
 
 
 class _Report(QWidget):
-    """Counts, rows, problems, from the top to the bottom."""
+    """Counts, rows, problems, from the top to the bottom; built in slices, because a window shall not stutter."""
 
     def __init__(self, report: CheckReport, size_bytes: int) -> None:
         super().__init__()
@@ -80,14 +85,24 @@ class _Report(QWidget):
         self._layout.addWidget(PlainLabel(summary(report, size_bytes), ink="text_muted", wrap=True))
         if report.refusal is not None:
             self._layout.addWidget(PlainLabel(report.refusal.sentence(), ink="stop", wrap=True))
-        if report.previews:
-            self._layout.addSpacing(GRID // 2)
-            self._add_rows(report)
-        if report.problem_counts or report.problems:
-            self._add_problems(report)
+        self._parts = chain(self._rows(report), self._problems(report))
+        self._turns = QTimer(self)
+        self._turns.timeout.connect(self._build_some)
+        self._turns.start(0)
+
+    def _build_some(self) -> None:
+        clock = QElapsedTimer()
+        clock.start()
+        for _ in self._parts:
+            if clock.elapsed() >= _SLICE_MS:
+                return
+        self._turns.stop()
         self._layout.addStretch(1)
 
-    def _add_rows(self, report: CheckReport) -> None:
+    def _rows(self, report: CheckReport) -> Iterator[None]:
+        if not report.previews:
+            return
+        self._layout.addSpacing(GRID // 2)
         head = QHBoxLayout()
         head.setSpacing(GRID)
         head.addWidget(PlainLabel(self.tr("As the model will see it"), size="strong"))
@@ -97,6 +112,7 @@ class _Report(QWidget):
         head.addSpacing(GRID)
         head.addWidget(PlainLabel(self.tr("the rest is read only"), ink="text_muted"))
         self._layout.addLayout(head)
+        yield
         for row in report.previews:
             words = self.tr("line %1 · %2 tokens, %3 learned")
             words = words.replace("%1", count(row.line)).replace("%2", count(row.num_tokens))
@@ -105,27 +121,35 @@ class _Report(QWidget):
             text = PreviewText(row.pieces)
             text.setAccessibleName(words)
             self._layout.addWidget(text)
+            yield
 
-    def _add_problems(self, report: CheckReport) -> None:
+    def _problems(self, report: CheckReport) -> Iterator[None]:
+        if not report.problem_counts and not report.problems:
+            return
         self._layout.addSpacing(GRID)
         self._layout.addWidget(PlainLabel(self.tr("What was found"), size="strong"))
         for kind, number in sorted(report.problem_counts.items(), key=lambda item: -item[1]):
             self._layout.addWidget(PlainLabel(f"{count(number)} · {kind.replace('_', ' ')}", ink="warning"))
+            yield
         for problem in report.problems[:_NUM_PROBLEMS_SHOWN]:
-            place = self.tr("line %1").replace("%1", count(problem.line)) if problem.line else self.tr("whole file")
-            row = QHBoxLayout()
-            row.setSpacing(GRID)
-            where = PlainLabel(place, size="small", ink="text_muted")
-            where.setMinimumWidth(72)
-            row.addWidget(where)
-            row.addWidget(ElidedLabel(problem.message, size="small"), 1)
-            fate = self.tr("set aside") if problem.dropped else self.tr("kept")
-            row.addWidget(PlainLabel(fate, size="small", ink="text_muted"))
-            self._layout.addLayout(row)
+            self._layout.addLayout(self._problem(problem))
+            yield
         num_more = sum(report.problem_counts.values()) - min(len(report.problems), _NUM_PROBLEMS_SHOWN)
         if num_more > 0:
             more = self.tr("and %1 more").replace("%1", count(num_more))
             self._layout.addWidget(PlainLabel(more, size="small", ink="text_muted"))
+
+    def _problem(self, problem: RowProblem) -> QHBoxLayout:
+        place = self.tr("line %1").replace("%1", count(problem.line)) if problem.line else self.tr("whole file")
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        where = PlainLabel(place, size="small", ink="text_muted")
+        where.setMinimumWidth(72)
+        row.addWidget(where)
+        row.addWidget(ElidedLabel(problem.message, size="small"), 1)
+        fate = self.tr("set aside") if problem.dropped else self.tr("kept")
+        row.addWidget(PlainLabel(fate, size="small", ink="text_muted"))
+        return row
 
 
 class _Swatch(QLabel):

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from backend.contract.datasets import CheckReport, DatasetView, Preview, RowProblem
 from backend.contract.errors import ErrorBody
-from gui.dialogs.preview import DatasetPreview, summary
+from gui.dialogs.preview import DatasetPreview, _Report, summary
 from gui.dialogs.preview_text import PreviewText, learned_color
 from gui.theme.palette import Look
 from gui.theme.tokens import DARK, LIGHT, Tokens, contrast
@@ -56,6 +56,14 @@ def preview(qtbot: QtBot, look: Look) -> DatasetPreview:
     return made
 
 
+def show(qtbot: QtBot, preview: DatasetPreview, shown: DatasetView) -> None:
+    """Show a report and wait until all of it stands there."""
+    preview.show_dataset(shown)
+    report = preview._content.widget()
+    assert isinstance(report, _Report)
+    qtbot.waitUntil(lambda: not report._turns.isActive(), timeout=2000)
+
+
 def words_of(preview: DatasetPreview) -> str:
     return "\n".join(label.text() for label in preview.findChildren(QLabel) if label.isVisible())
 
@@ -71,8 +79,8 @@ def test_preview_does_not_block_the_window(preview: DatasetPreview) -> None:
     assert "Reading the report" in words_of(preview)
 
 
-def test_rows_are_shown_with_the_learned_part_coloured(preview: DatasetPreview, look: Look) -> None:
-    preview.show_dataset(dataset())
+def test_rows_are_shown_with_the_learned_part_coloured(qtbot: QtBot, preview: DatasetPreview, look: Look) -> None:
+    show(qtbot, preview, dataset())
     first, second = preview.findChildren(PreviewText)
 
     assert first.toPlainText() == "user: hi\nhello <b>you</b>"
@@ -82,8 +90,8 @@ def test_rows_are_shown_with_the_learned_part_coloured(preview: DatasetPreview, 
     assert second.learned_text == "so long"
 
 
-def test_counts_and_problems_are_told(preview: DatasetPreview) -> None:
-    preview.show_dataset(dataset())
+def test_counts_and_problems_are_told(qtbot: QtBot, preview: DatasetPreview) -> None:
+    show(qtbot, preview, dataset())
     words = words_of(preview).replace(THIN_SPACE, " ")
 
     for expected in (
@@ -115,9 +123,9 @@ def test_file_without_report_is_still_being_checked(preview: DatasetPreview) -> 
 
 
 def test_new_report_takes_the_place_of_the_old(qtbot: QtBot, preview: DatasetPreview) -> None:
-    preview.show_dataset(dataset())
+    show(qtbot, preview, dataset())
 
-    preview.show_dataset(dataset(msgspec.structs.replace(REPORT, previews=REPORT.previews[:1])))
+    show(qtbot, preview, dataset(msgspec.structs.replace(REPORT, previews=REPORT.previews[:1])))
 
     qtbot.waitUntil(lambda: len(preview.findChildren(PreviewText)) == 1, timeout=1000)
 
@@ -136,8 +144,8 @@ def test_escape_closes(qtbot: QtBot, preview: DatasetPreview) -> None:
     assert not preview.isVisible()
 
 
-def test_every_part_has_a_name(preview: DatasetPreview) -> None:
-    preview.show_dataset(dataset())
+def test_every_part_has_a_name(qtbot: QtBot, preview: DatasetPreview) -> None:
+    show(qtbot, preview, dataset())
 
     assert unnamed_widgets(preview) == []
 
@@ -147,8 +155,8 @@ def test_learned_text_can_be_read(tokens: Tokens) -> None:
     assert contrast(tokens.text, learned_color(tokens)) >= 4.5
 
 
-def test_colours_follow_the_look(preview: DatasetPreview, look: Look) -> None:
-    preview.show_dataset(dataset())
+def test_colours_follow_the_look(qtbot: QtBot, preview: DatasetPreview, look: Look) -> None:
+    show(qtbot, preview, dataset())
     text = preview.findChildren(PreviewText)[0]
 
     look.choose("light" if look.tokens is DARK else "dark")
@@ -176,8 +184,17 @@ def test_hostile_rows_and_names_are_shown_as_they_are_written(
 
         problems = [RowProblem(line=1, kind=hostile, message=hostile)]
         report = CheckReport(ok=True, format=hostile, problems=problems, problem_counts={hostile: 1})
-        preview.show_dataset(dataset(report, file_name=hostile))
+        show(qtbot, preview, dataset(report, file_name=hostile))
         assert all(label.textFormat() != Qt.TextFormat.RichText for label in preview.findChildren(QLabel))
+
+
+def test_long_report_is_built_in_slices(qtbot: QtBot, preview: DatasetPreview) -> None:
+    problems = [RowProblem(line=line, kind="broken_json", message="Not JSON.") for line in range(1, 201)]
+
+    preview.show_dataset(dataset(msgspec.structs.replace(REPORT, problems=problems)))
+
+    assert len(preview.findChildren(QLabel)) < 50  # the rest comes in the next turns
+    qtbot.waitUntil(lambda: len(preview.findChildren(QLabel)) > 150, timeout=2000)
 
 
 def test_summary_leaves_out_what_is_zero() -> None:
