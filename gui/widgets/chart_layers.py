@@ -31,6 +31,11 @@ _FAINTER = 0.5
 """How far a raw line that fills an area goes back into the ground."""
 
 
+def smooth_columns(num_pixels: int) -> int:
+    """A line two pixels wide shows no more than a point every second pixel."""
+    return max(num_pixels // 2, 1)
+
+
 class _Layer(QGraphicsItem):
     """Covers the view box and asks it where it looks."""
 
@@ -101,7 +106,7 @@ class CurveLayer(_Layer):
             raw = picture.raw.columns(mapping.x0, mapping.x1, num_columns)
             self._raw = geometry.hair_lines(raw, mapping, picture.raw.pauses)
             self._density = float(np.count_nonzero(raw.lo != raw.hi) / max(len(raw.x), 1))
-            smooth = picture.smooth.columns(mapping.x0, mapping.x1, num_columns)
+            smooth = picture.smooth.columns(mapping.x0, mapping.x1, smooth_columns(num_columns))
             self._smooth = geometry.pieces(smooth, mapping, picture.smooth.pauses)
         if picture.shows_validation:
             columns = picture.validation.columns(mapping.x0, mapping.x1, num_columns)

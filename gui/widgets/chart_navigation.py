@@ -9,7 +9,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 
-from gui.widgets.chart_levels import EMPTY
+from gui.widgets.chart_layers import smooth_columns
+from gui.widgets.chart_levels import EMPTY, Columns, Series
 from gui.widgets.chart_picture import Picture
 from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_range import VisibleRange, fitted_y
@@ -134,13 +135,16 @@ class ChartNavigation(QObject):
 
     def _fitted_y(self) -> tuple[float, float]:
         picture, width = self._picture, max(int(self._plot.mapping().width), 1)
-        raw, smooth, validation = (
-            line.columns(*self.x_range, width).cut(*self.x_range)
-            for line in (picture.raw, picture.smooth, picture.validation)
-        )
-        lines = [smooth] if picture.shows_train else []
-        lines += [validation] if picture.shows_validation else []
-        return fitted_y(lines, raw if picture.shows_train else EMPTY, is_log=self._is_log)
+        lines, noise = [], EMPTY
+        if picture.shows_train:
+            noise = self._seen(picture.raw, width)
+            lines.append(self._seen(picture.smooth, smooth_columns(width)))
+        if picture.shows_validation:
+            lines.append(self._seen(picture.validation, width))
+        return fitted_y(lines, noise, is_log=self._is_log)
+
+    def _seen(self, line: Series, num_columns: int) -> Columns:
+        return line.columns(*self.x_range, num_columns).cut(*self.x_range)
 
     def _on_box_zoomed(self, axis: int, factor: float, pixel: float) -> None:
         mapping = self._plot.mapping()

@@ -94,7 +94,7 @@ def fitted_y(lines: Sequence[Columns], noise: Columns, *, is_log: bool) -> tuple
     """The y range that shows the lines whole and the noise without its rarest extremes; log10 if `is_log`."""
     parts = [part for line in lines for part in (line.lo, line.hi)]
     parts += [_common(noise.lo, is_low=True), _common(noise.hi, is_low=False)]
-    values = np.concatenate(parts)
+    values = np.concatenate(parts) if parts else np.empty(0)
     values = values[np.isfinite(values) & (values > 0.0 if is_log else True)]
     if not len(values):
         return (-1.0, 0.0) if is_log else (0.0, 1.0)

@@ -12,14 +12,16 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.theme.font import small, strong
 from gui.theme.palette import tokens_for
-from gui.theme.tokens import Tokens
+from gui.theme.tokens import Tokens, mixed
 from gui.widgets import numbers
-from gui.widgets.chart_levels import Columns, Series, runs
+from gui.widgets.chart_levels import Columns, Floats, Series, runs
 from gui.widgets.chart_range import fitted_y
 
 _DOT_RADIUS = 2.6
 _GAP = 6.0
 _LEAST_CURVE_HEIGHT = 14.0
+_FAINTER = 0.7
+"""How far the spread goes back into the ground."""
 
 
 class Sparkline(QWidget):
@@ -98,7 +100,7 @@ class Sparkline(QWidget):
         lo, hi = fitted_y([columns], columns, is_log=False)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(self.rect())
-        self._paint_curve(painter, columns, area, (lo, hi), QColor(getattr(tokens, self._color)))
+        self._paint_curve(painter, columns, area, (lo, hi), tokens)
         if self._hover is not None:
             self._paint_hover(painter, area, (lo, hi), tokens)
 
@@ -118,15 +120,19 @@ class Sparkline(QWidget):
             top += metrics.height()
 
     def _paint_curve(
-        self, painter: QPainter, columns: Columns, area: QRectF, scale: tuple[float, float], color: QColor
+        self, painter: QPainter, columns: Columns, area: QRectF, scale: tuple[float, float], tokens: Tokens
     ) -> None:
-        painter.setPen(QPen(color, 1.0))
-        if columns.is_exact:
-            xs, ys = columns.x, columns.mean
-        else:
-            xs, ys = np.repeat(columns.x, 2), np.column_stack((columns.lo, columns.hi)).ravel()
-        for run in runs(ys):
-            points = [self._place(x, y, area, scale) for x, y in zip(xs[run].tolist(), ys[run].tolist(), strict=True)]
+        color = getattr(tokens, self._color)
+        if not columns.is_exact:  # the spread behind, faint: the curve itself must be seen
+            painter.setPen(QPen(QColor(mixed(color, tokens.panel, _FAINTER)), 1.0))
+            spread = np.column_stack((columns.lo, columns.hi)).ravel()
+            self._draw_line(painter, np.repeat(columns.x, 2), spread, area, scale)
+        painter.setPen(QPen(QColor(color), 1.0))
+        self._draw_line(painter, columns.x, columns.mean, area, scale)
+
+    def _draw_line(self, painter: QPainter, x: Floats, y: Floats, area: QRectF, scale: tuple[float, float]) -> None:
+        for run in runs(y):
+            points = [self._place(*point, area, scale) for point in zip(x[run].tolist(), y[run].tolist(), strict=True)]
             if len(points) == 1:
                 painter.drawEllipse(points[0], 1.0, 1.0)
             else:
