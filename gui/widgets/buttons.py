@@ -117,7 +117,10 @@ class PaintedButton(QAbstractButton):
         ink = self._ink(tokens) if self.isEnabled() else tokens.text_faint
         self._paint_content(painter, ink)
         if self._has_focus_ring:
-            paint_focus_ring(painter, QRectF(self.rect()), tokens)
+            self._paint_ring(painter, tokens)
+
+    def _paint_ring(self, painter: QPainter, tokens: Tokens) -> None:
+        paint_focus_ring(painter, QRectF(self.rect()), tokens)
 
     def _paint_content(self, painter: QPainter, ink: str) -> None:
         x = (self.width() - self._content_width()) // 2
@@ -160,21 +163,34 @@ class PaintedButton(QAbstractButton):
 
 
 class FlatButton(PaintedButton):
-    """Words or a drawing without a border: in title rows, lists and toasts. `name` is needed without words."""
+    """Words or a drawing without a border: in title rows, lists and toasts. `name` is needed without words; a link
+    stands in line with the text above it."""
 
     _padding = 6
     _height = 24
 
-    def __init__(self, text: str = "", *, icon: str = "", name: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        icon: str = "",
+        name: str = "",
+        is_link: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(text, icon, name, parent)
+        self._is_link = is_link
+        if is_link:
+            self._padding = 0
+            self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def _ink(self, tokens: Tokens) -> str:
-        if self.isChecked():
+        if self.isChecked() or self._is_link:
             return tokens.accent
         return tokens.text if self._is_hot() else tokens.text_muted
 
     def _paint_ground(self, painter: QPainter, box: QRectF, tokens: Tokens) -> None:
-        if not (self._is_hot() or self.isDown() or self.isChecked()):
+        if self._is_link or not (self._is_hot() or self.isDown() or self.isChecked()):
             return
         color = tokens.pressed if self.isDown() else tokens.hover if self._is_hot() else tokens.accent_soft
         painter.setPen(Qt.PenStyle.NoPen)
@@ -216,6 +232,14 @@ class ControlButton(PaintedButton):
         painter.setPen(QPen(QColor(edge), 1))
         painter.setBrush(QColor(fill))
         painter.drawRoundedRect(box.adjusted(-0.5, -0.5, 0.5, 0.5), CONTROL_RADIUS, CONTROL_RADIUS)
+
+    def _paint_ring(self, painter: QPainter, tokens: Tokens) -> None:
+        super()._paint_ring(painter, tokens)
+        if self._tone == "primary":  # the ring has the colour of the ground: a light line inside shows it
+            painter.setPen(QPen(QColor(tokens.on_accent), 1.5))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            box = QRectF(self.rect()).adjusted(3, 3, -3, -3)
+            painter.drawRoundedRect(box, CONTROL_RADIUS - 2, CONTROL_RADIUS - 2)
 
 
 def paint_focus_ring(painter: QPainter, box: QRectF, tokens: Tokens, radius: float = CONTROL_RADIUS) -> None:

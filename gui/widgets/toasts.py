@@ -72,7 +72,7 @@ class Toast(QWidget):
 
     def offer(self, text: str, do: Callable[[], None]) -> None:
         """A button below the words; pressing it also ends the notice."""
-        self._action = FlatButton(text)
+        self._action = FlatButton(text, is_link=True)
         self._action.setObjectName("action")
         self._action.clicked.connect(do)
         self._action.clicked.connect(self.leave)

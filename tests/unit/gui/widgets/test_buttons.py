@@ -56,6 +56,22 @@ def test_focus_ring_is_painted_when_the_keyboard_comes(qtbot: QtBot, look: Look)
     assert corner != before
 
 
+def test_focus_is_seen_on_a_filled_button_too(qtbot: QtBot, look: Look) -> None:
+    button = ControlButton("Try the sample", tone="primary")
+    qtbot.addWidget(button)
+    button.show()
+    qtbot.waitUntil(button.isActiveWindow, timeout=1000)
+    button.clearFocus()
+    before = button.grab().toImage()
+
+    button.focus_by_keys()
+
+    after = button.grab().toImage()
+    middle = after.width() // 2
+    inside = [after.pixelColor(middle, y) for y in range(2, 5)]
+    assert inside != [before.pixelColor(middle, y) for y in range(2, 5)]
+
+
 def test_focus_ring_stays_away_when_the_mouse_gave_the_focus(qtbot: QtBot, look: Look) -> None:
     button = ControlButton("Pause")
     qtbot.addWidget(button)
