@@ -11,9 +11,9 @@ import math
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QLabel, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from gui.theme.tokens import LIGHT, SMALL_PX, Tokens
+from gui.theme.tokens import LIGHT, Tokens
 from gui.widgets import chart_words
 from gui.widgets.chart_data import AXES, ChartData
 from gui.widgets.chart_header import ChartHeader
@@ -21,6 +21,7 @@ from gui.widgets.chart_navigation import ChartNavigation
 from gui.widgets.chart_picture import Band, Bands, HoverCard, Mark, Marks, Picture
 from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_saving import ChartSaving
+from gui.widgets.labels import ElidedLabel
 
 __all__ = ["Band", "LossChart", "Mark"]
 
@@ -49,8 +50,7 @@ class LossChart(QWidget):
         self.header = ChartHeader(self._title, self._data.factor)
         self.plot = PlotView(self._picture)
         self.plot.setAccessibleName(self._title)
-        self._summary = QLabel()
-        self._summary.setTextFormat(Qt.TextFormat.PlainText)
+        self._summary = ElidedLabel(size="small", ink="text_muted")
         self._saving = ChartSaving(self.plot, self._picture, self._title, self)
         self._navigation = ChartNavigation(self.plot, self._picture, self)
         layout = QVBoxLayout(self)
@@ -108,7 +108,6 @@ class LossChart(QWidget):
         self._picture.tokens = tokens
         self.header.set_tokens(tokens)
         self.plot.set_tokens(tokens)
-        self._summary.setStyleSheet(f"color: {tokens.text_muted}; font-size: {SMALL_PX}px;")
 
     # How it is shown
 
@@ -186,16 +185,19 @@ class LossChart(QWidget):
             self.hovered.emit(after)
 
     def _card_at(self, x: float) -> HoverCard | None:
+        card = chart_words.hover_card(self._picture, self._data.steps, self._data.axis, x)
+        if card is None or self.plot.curves.has_words_at_marks:
+            return card
         x0, x1 = self.visible_range()
         reach = _MARK_REACH_PIXELS * (x1 - x0) / max(self.plot.mapping().width, 1.0)
-        return chart_words.hover_card(self._picture, self._data.steps, self._data.axis, x, reach=reach)
+        return chart_words.with_marks(card, self._picture.marks.between(x - reach, x + reach))
 
     def _show_card(self, card: HoverCard | None) -> None:
         if card == self._card:
             return
         self._card = card
         self.plot.hover.show_card(card)
-        self._summary.setText(self._summary_text() if card is None else " · ".join(text for text, _ in card.lines))
+        self._summary.show_text(self._summary_text() if card is None else " · ".join(text for text, _ in card.lines))
 
     # Files
 
@@ -216,7 +218,7 @@ class LossChart(QWidget):
         text = self._summary_text()
         self.plot.setAccessibleDescription(text or self._picture.empty_text)
         if self._card is None:
-            self._summary.setText(text)
+            self._summary.show_text(text)
         else:
             self._show_card(self._card_at(self._card.x))
 

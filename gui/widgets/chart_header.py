@@ -23,6 +23,7 @@ from gui.widgets.plain import unmnemonic
 
 PRESETS = (0.0, 0.6, 0.9, 0.94, 0.97, 0.99, 0.999)
 _SLIDER_STEPS = 300
+_SPACING = 2
 EXPORTS = ("png", "svg", "csv")
 
 
@@ -108,12 +109,12 @@ class ChartHeader(QWidget):
         self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        for widget in (self.title, self.train, self.validation):
+        layout.setSpacing(_SPACING)
+        buttons = (self.smooth, self.axis, self.log, self.follow, self.fit, self.export)
+        self._row = (self.title, self.train, self.validation, *buttons)
+        for widget in self._row:
             layout.addWidget(widget)
-        layout.addStretch(1)
-        for button in (self.smooth, self.axis, self.log, self.follow, self.fit, self.export):
-            layout.addWidget(button)
+        layout.insertStretch(3, 1)
         self._factor = factor
         self.set_tokens(LIGHT)
         self.set_axis("step")
@@ -147,7 +148,7 @@ class ChartHeader(QWidget):
         """Quiet buttons: muted text, the accent where something is on."""
         self.title.setStyleSheet(f"color: {tokens.text}; font-size: {BODY_PX}px; font-weight: 600; padding-right: 6px;")
         self.setStyleSheet(
-            f"QToolButton {{ border: 1px solid transparent; border-radius: {CONTROL_RADIUS}px; padding: 3px 5px;"
+            f"QToolButton {{ border: 1px solid transparent; border-radius: {CONTROL_RADIUS}px; padding: 3px 4px;"
             f" color: {tokens.text_muted}; font-size: {BODY_PX}px; background: transparent; }}"
             f"QToolButton::menu-indicator {{ image: none; width: 0px; }}"
             f"QToolButton:hover {{ background: {tokens.hover}; color: {tokens.text}; }}"
@@ -178,8 +179,8 @@ class ChartHeader(QWidget):
                 return
 
     def _needed_width(self) -> int:
-        layout = self.layout()
-        return 0 if layout is None else layout.sizeHint().width()
+        # Asked of the widgets: the layout learns of their new words only when it is its turn.
+        return sum(widget.sizeHint().width() + _SPACING for widget in self._row) - _SPACING
 
     def minimumSizeHint(self) -> QSize:
         return QSize(200, super().minimumSizeHint().height())

@@ -27,6 +27,7 @@ _BAND_LABEL_HEIGHT = 24.0
 _CHIP_HEIGHT = 20.0
 _MOST_CHIP_ROWS = 2
 _LEAST_BAND_LABEL = 72.0
+_WIDEST_CARD = 220.0
 _FAINTER = 0.5
 """How far a raw line that fills an area goes back into the ground."""
 
@@ -65,6 +66,7 @@ class CurveLayer(_Layer):
         self._grid = grid
         self._key: Mapping | None = None
         self._raw: list[QPolygonF] = []
+        self.has_words_at_marks = False
         self._density = 0.0  # share of pixel columns that hold several steps
         self._smooth: list[QPolygonF] = []
         self._validation: list[QLineF] = []
@@ -183,6 +185,7 @@ class CurveLayer(_Layer):
             painter.drawLine(QPointF(at, _BAND_LABEL_HEIGHT + 4), QPointF(at, mapping.height))
         painter.setFont(small(QFont()))
         chips = _chips(visible, places, QFontMetricsF(painter.font()), mapping.width)
+        self.has_words_at_marks = chips is not None
         if chips is None:  # no room for words: knobs to hover over
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(tokens.validation))
@@ -239,14 +242,17 @@ class HoverLayer(_Layer):
         painter.setFont(small(QFont()))
         line_height = QFontMetricsF(painter.font()).height() + 3
         top = rect.top() + 7
+        metrics = QFontMetricsF(painter.font())
         for text, color in card.lines:
             painter.setPen(QColor(getattr(tokens, color)))
-            painter.drawText(QRectF(rect.left() + 10, top, rect.width(), line_height), Qt.AlignmentFlag.AlignLeft, text)
+            room = QRectF(rect.left() + 10, top, rect.width() - 20, line_height)
+            shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width() + 1)
+            painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextDontClip, shown)
             top += line_height
 
     def _card_rect(self, card: HoverCard, mapping: Mapping) -> QRectF:
         metrics = QFontMetricsF(small(QFont()))
-        width = max((metrics.horizontalAdvance(text) for text, _ in card.lines), default=0.0) + 22
+        width = min(max((metrics.horizontalAdvance(text) for text, _ in card.lines), default=0.0), _WIDEST_CARD) + 22
         height = (metrics.height() + 3) * len(card.lines) + 13
         at = mapping.x_of(card.x)
         left = at + 12 if at + 12 + width <= mapping.width - 4 else at - 12 - width

@@ -7,14 +7,14 @@ from PySide6.QtCore import QCoreApplication
 
 from gui.widgets import chart_ticks, numbers
 from gui.widgets.chart_levels import Floats
-from gui.widgets.chart_picture import HoverCard, Picture
+from gui.widgets.chart_picture import HoverCard, Mark, Picture
 from gui.widgets.plain import plain
 
 _LONGEST_MARK = 60
 
 
-def hover_card(picture: Picture, steps: Floats, axis: str, x: float, *, reach: float) -> HoverCard | None:
-    """The values at the point nearest to x; a mark not farther than `reach` is named too."""
+def hover_card(picture: Picture, steps: Floats, axis: str, x: float) -> HoverCard | None:
+    """The values at the point nearest to x."""
     at = picture.raw.nearest(x) if picture.shows_train else None
     measured = picture.validation.latest(x) if picture.shows_validation else None
     if at is None:
@@ -39,8 +39,13 @@ def hover_card(picture: Picture, steps: Floats, axis: str, x: float, *, reach: f
             lines.append((_tr("gap %1").replace("%1", numbers.decimal(gap, 2)), "text_muted"))
         if float(picture.validation.x[measured]) == at_x:
             dots.append((at_x, value, "validation"))
-    lines += [(plain(mark.label, _LONGEST_MARK), "warning") for mark in picture.marks.between(x - reach, x + reach)[:2]]
     return HoverCard(at_x, tuple(lines), tuple(dots))
+
+
+def with_marks(card: HoverCard, marks: list[Mark]) -> HoverCard:
+    """The card with the words of what lies there."""
+    lines = tuple((plain(mark.label, _LONGEST_MARK), "warning") for mark in marks[:2])
+    return HoverCard(card.x, card.lines + lines, card.dots)
 
 
 def gap_at(picture: Picture, measured: int) -> float | None:

@@ -235,13 +235,46 @@ def test_card_tells_the_gap_of_the_curves_when_none_was_measured(chart: LossChar
     assert "gap 0.20" in [text for text, _ in chart.plot.hover.card.lines]
 
 
-def test_card_names_a_mark_beside_it(chart: LossChart) -> None:
-    chart.set_marks([Mark(500.0, "crash · resumed")])
+def test_card_names_a_mark_beside_it_when_there_is_no_room_for_its_words(chart: LossChart) -> None:
+    chart.set_marks([Mark(float(at), f"crash {at} · resumed") for at in range(50, 1000, 50)])
+    chart.plot.grab()
 
     chart.set_hover(500.0)
 
     assert chart.plot.hover.card is not None
-    assert "crash · resumed" in [text for text, _ in chart.plot.hover.card.lines]
+    assert "crash 500 · resumed" in [text for text, _ in chart.plot.hover.card.lines]
+
+
+def test_card_leaves_out_a_mark_whose_words_can_be_read(chart: LossChart) -> None:
+    chart.set_marks([Mark(500.0, "crash · resumed")])
+    chart.plot.grab()
+
+    chart.set_hover(500.0)
+
+    assert chart.plot.hover.card is not None
+    assert "crash · resumed" not in [text for text, _ in chart.plot.hover.card.lines]
+
+
+def test_header_gives_up_words_and_no_buttons_when_it_is_narrow(qtbot: QtBot, chart: LossChart) -> None:
+    chart.resize(330, 300)
+    QApplication.processEvents()
+
+    header = chart.header
+    assert header.export.geometry().right() <= header.width()
+    assert header.smooth.text().startswith("0.94")
+    chart.resize(900, 300)
+    QApplication.processEvents()
+    assert header.smooth.text().startswith("smooth")
+
+
+def test_long_words_do_not_widen_the_chart(chart: LossChart) -> None:
+    least = chart.minimumSizeHint().width()
+    chart.set_marks([Mark(float(at), "killed from outside " * 20) for at in range(50, 1000, 50)])
+    chart.plot.grab()
+
+    chart.set_hover(500.0)
+
+    assert chart.minimumSizeHint().width() == least
 
 
 def test_set_hover_is_silent_so_that_plots_do_not_answer_each_other(qtbot: QtBot, chart: LossChart) -> None:
