@@ -1,0 +1,221 @@
+"""Header, status bar, pages, state of the window, help: what each shows of the status and what it asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from backend.contract.status import Activity, GpuView, MachineView, RunState, TrainerView
+from gui.shell.header import Header, SteerButton
+from gui.shell.main_window import MainWindow
+from gui.shell.status_bar import Item, StatusBar
+from gui.shell.window_state import WindowState
+from gui.shell.words import activity_word, what_trains
+from gui.widgets.labels import PlainLabel
+from tests.fakes.example_session import job, status
+
+MACHINE = MachineView(
+    cpu_percent=40.0,
+    memory_used_bytes=11_200_000_000,
+    memory_total_bytes=64_000_000_000,
+    disk_free_bytes=412_000_000_000,
+    gpus=[GpuView(name="<b>RTX</b>\u202e", memory_used_bytes=21, memory_total_bytes=24, utilization_percent=96.0)],
+    monitoring_percent=0.3,
+)
+TRAINER = TrainerView(pid=1, attempt_id="a", attempt_seq=1, phase="training", started_at=0.0, last_progress_seconds=0.4)
+
+
+def buttons(widget: QWidget) -> dict[str, QAbstractButton]:
+    return {button.accessibleName(): button for button in widget.findChildren(SteerButton)}
+
+
+def training(**more: object) -> object:
+    running = job(1, done_steps=62, total_steps=100)
+    return status(activity=Activity.TRAINING, job=running, global_step=12480, eta_seconds=2280.0, **more)
+
+
+@pytest.fixture
+def header(qtbot: QtBot) -> Header:
+    made = Header()
+    qtbot.addWidget(made)
+    made.resize(1368, 56)
+    made.show()
+    return made
+
+
+def test_every_activity_has_a_word() -> None:
+    words = [activity_word(status(activity=activity)) for activity in Activity]
+    assert len(set(words)) == len(Activity)
+    assert activity_word(None) == "Not connected"
+
+
+def test_what_trains_says_step_share_and_time() -> None:
+    said = what_trains(training(queue_eta_seconds=3600.0))  # type: ignore[arg-type]
+    assert said.startswith("step 12\u202f480 · file 62\u202f% · 38\u202fmin left · queue done ")
+
+
+def test_what_trains_promises_no_time_while_held() -> None:
+    said = what_trains(training(run_state=RunState.PAUSED, queue_eta_seconds=3600.0))  # type: ignore[arg-type]
+    assert "left" not in said
+    assert "done" not in said
+
+
+def test_header_offers_nothing_when_nobody_answers(header: Header) -> None:
+    assert not any(button.isEnabled() for button in buttons(header).values())
+
+
+@pytest.mark.parametrize(
+    ("run_state", "button", "wish"),
+    [(RunState.RUNNING, "Pause", "pause_requested"), (RunState.PAUSED, "Resume", "resume_requested")],
+)
+def test_header_offers_pause_or_resume(
+    qtbot: QtBot, header: Header, run_state: RunState, button: str, wish: str
+) -> None:
+    header.show_status(status(run_state=run_state))
+    with qtbot.waitSignal(getattr(header, wish), timeout=1000):
+        qtbot.mouseClick(buttons(header)[button], Qt.MouseButton.LeftButton)
+
+
+def test_header_offers_to_keep_going_when_it_will_stop_after_the_file(qtbot: QtBot, header: Header) -> None:
+    header.show_status(training(stop_after_file=True))  # type: ignore[arg-type]
+    with qtbot.waitSignal(header.resume_requested, timeout=1000):
+        qtbot.mouseClick(buttons(header)["Keep going"], Qt.MouseButton.LeftButton)
+
+
+def test_header_refuses_resume_while_the_stop_file_lies_there(header: Header) -> None:
+    header.show_status(status(run_state=RunState.PAUSED, stop_file=True))
+    assert not buttons(header)["Pause"].isEnabled()
+
+
+def test_header_says_what_needs_a_person(header: Header) -> None:
+    header.show_status(status(activity=Activity.NEEDS_YOU, sentence="<b>a.jsonl</b> needs a choice"))
+    assert "<b>a.jsonl</b> needs a choice" in [label.text() for label in header.findChildren(PlainLabel)]
+
+
+def test_header_keeps_names_for_screen_readers_when_it_has_no_room_for_words(header: Header) -> None:
+    header.resize(700, 56)
+    header.show_status(status())
+    found = header.findChildren(SteerButton)
+    assert [button.text() for button in found] == ["", "", "", ""]
+    assert all(button.accessibleName() for button in found)
+
+
+def shown_items(bar: StatusBar) -> list[str]:
+    return [item.text() for item in bar.findChildren(Item) if item.isVisible()]
+
+
+def test_status_bar_says_machine_watchdog_and_price(qtbot: QtBot) -> None:
+    bar = StatusBar()
+    qtbot.addWidget(bar)
+    bar.resize(1440, 28)
+    bar.show()
+    bar.show_connection("backend connected", "good")
+    bar.show_status(status(machine=MACHINE, trainer=TRAINER))
+    said = " | ".join(shown_items(bar))
+    for part in ("backend connected", "last beat 0.4", "monitoring cost 0.3", "<b>RTX</b>", "CPU 40", "RAM", "412"):
+        assert part in said
+    assert "\u202e" not in said
+
+
+def test_status_bar_leaves_out_what_has_no_room_but_never_the_backend(qtbot: QtBot) -> None:
+    bar = StatusBar()
+    qtbot.addWidget(bar)
+    bar.show_connection("backend connected", "good")
+    bar.show_status(status(machine=MACHINE, trainer=TRAINER))
+    bar.resize(700, 28)
+    bar.show()
+    said = " | ".join(shown_items(bar))
+    assert "backend connected" in said
+    assert "Disk" in said
+    assert "monitoring" not in said
+
+
+def test_status_bar_says_nothing_that_it_does_not_know(qtbot: QtBot) -> None:
+    bar = StatusBar()
+    qtbot.addWidget(bar)
+    bar.resize(1440, 28)
+    bar.show()
+    bar.show_status(status())
+    assert shown_items(bar) == []
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> MainWindow:
+    made = MainWindow("demo")
+    made.resize(1024, 700)
+    qtbot.addWidget(made, before_close_func=MainWindow.close_for_good)
+    return made
+
+
+def test_window_paints_a_first_frame_before_it_has_a_page(qtbot: QtBot, window: MainWindow) -> None:
+    with qtbot.waitSignal(window.first_frame_painted, timeout=5000):
+        window.show()
+
+
+def test_window_opens_its_first_page_and_goes_to_others(window: MainWindow) -> None:
+    first, second = QWidget(), QWidget()
+    window.add_page("train", "Train", "train", first)
+    window.add_page("data", "Data", "data", second)
+    window.show()
+    assert first.isVisible()
+    window.nav.page_requested.emit("data")
+    assert second.isVisible()
+    assert window.page_names == ["train", "data"]
+
+
+def test_window_asks_before_it_closes(qtbot: QtBot, window: MainWindow) -> None:
+    window.show()
+    with qtbot.waitSignal(window.close_requested, timeout=1000):
+        window.close()
+    assert window.isVisible()
+
+
+def test_every_button_of_the_frame_has_a_name(window: MainWindow) -> None:
+    window.add_page("train", "Train", "train", QWidget())
+    assert [b for b in window.findChildren(QAbstractButton) if not b.accessibleName()] == []
+
+
+def test_help_names_every_key_of_the_page(window: MainWindow) -> None:
+    window.show()
+    window.help_sheet.explain_page("train")
+    window.help_sheet.open()
+    said = [label.text() for label in window.help_sheet.findChildren(PlainLabel)]
+    assert {"Ctrl+K", "Ctrl+O", "Alt+Up / Alt+Down", "F1"} <= set(said)
+    window.help_sheet.explain_page("train")
+    window.grab()
+
+
+def test_window_state_is_kept_and_comes_back(qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "window.ini"
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(640, 480)
+    state = WindowState(path)
+    state.theme = "dark"
+    state.has_told_of_tray = True
+    state.save(window)
+    again = WindowState(path)
+    other = QWidget()
+    qtbot.addWidget(other)
+    again.restore(other)
+    assert (other.width(), other.height()) == (640, 480)
+    assert again.theme == "dark"
+    assert again.has_told_of_tray
+
+
+@pytest.mark.parametrize(
+    "content", ["", "garbage\x00[", "[General]\nversion=99\ntheme=dark\n", "[General]\ntheme=pink"]
+)
+def test_window_state_has_good_defaults_when_the_file_is_no_use(qtbot: QtBot, tmp_path: Path, content: str) -> None:
+    (tmp_path / "window.ini").write_text(content)
+    state = WindowState(tmp_path / "window.ini")
+    assert state.theme == "system"
+    assert not state.has_told_of_tray
+    window = QWidget()
+    qtbot.addWidget(window)
+    state.restore(window)
+    assert window.width() > 500
