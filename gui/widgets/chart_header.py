@@ -148,7 +148,7 @@ class ChartHeader(QWidget):
         """Quiet buttons: muted text, the accent where something is on."""
         self.title.setStyleSheet(f"color: {tokens.text}; font-size: {BODY_PX}px; font-weight: 600; padding-right: 6px;")
         self.setStyleSheet(
-            f"QToolButton {{ border: 1px solid transparent; border-radius: {CONTROL_RADIUS}px; padding: 3px 4px;"
+            f"QToolButton {{ border: 1px solid transparent; border-radius: {CONTROL_RADIUS}px; padding: 3px 2px;"
             f" color: {tokens.text_muted}; font-size: {BODY_PX}px; background: transparent; }}"
             f"QToolButton::menu-indicator {{ image: none; width: 0px; }}"
             f"QToolButton:hover {{ background: {tokens.hover}; color: {tokens.text}; }}"
