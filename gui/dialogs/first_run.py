@@ -35,13 +35,12 @@ class FirstRun(QWidget):
         self._choice = _Choice()
         self._progress = ProgressPanel()
         self._failure = FailurePanel()
-        self._stack = QStackedLayout()
-        for panel in (self._choice, self._progress, self._failure):
-            self._stack.addWidget(panel)
         middle = QWidget()
         middle.setMaximumWidth(_WIDTH)
         middle.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        middle.setLayout(self._stack)
+        self._stack = QStackedLayout(middle)  # not without a parent: it would show its first panel as a window
+        for panel in (self._choice, self._progress, self._failure):
+            self._stack.addWidget(panel)
         row = QHBoxLayout(self)
         row.addStretch(1)
         row.addWidget(middle, 100)

@@ -60,6 +60,8 @@ class PaintedButton(QAbstractButton):
     def focus_by_keys(self) -> None:
         """Take the focus as if by Tab; also before the window is shown."""
         self._had_focus_ring = True
+        self._has_focus_ring = self.hasFocus()  # it was here already, without a ring
+        self.update()
         self.setFocus(Qt.FocusReason.TabFocusReason)
 
     def set_text(self, text: str) -> None:

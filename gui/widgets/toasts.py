@@ -44,7 +44,6 @@ class Toast(QWidget):
         self._level = level
         self._title = PlainLabel(title, size="strong", wrap=True, max_lines=2)
         self._message = PlainLabel(message, ink="text_muted", wrap=True, max_lines=5)
-        self._message.setVisible(bool(message))
         self._action: FlatButton | None = None
         self._close = FlatButton(icon="close", name=self.tr("Dismiss"))
         self._timer = QTimer(self)
@@ -52,6 +51,7 @@ class Toast(QWidget):
         self._timer.setInterval(STAY_MS[level])
         self._fade: QPropertyAnimation | None = None
         self._lay_out()
+        self._message.setVisible(bool(message))  # only now: shown without a parent it would be a window for a moment
         self.setFixedWidth(_WIDTH)
         self.setAccessibleName(self._title.text())
         self.setAccessibleDescription(self._message.text())

@@ -77,6 +77,22 @@ def test_toast_stays_while_the_keyboard_is_in_it(qtbot: QtBot, host: QWidget, st
     assert toast.is_waiting
 
 
+def test_toast_takes_nothing_from_the_window_when_it_comes(qtbot: QtBot, host: QWidget, stack: ToastStack) -> None:
+    field = host.findChild(QLineEdit)
+    windows: list[object] = []
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    application.focusWindowChanged.connect(windows.append)
+
+    toast = stack.post("info", "Saved", "A message below it.", action="Show", do=lambda: None)
+    qtbot.waitUntil(lambda: not toast.is_waiting, timeout=1000)
+
+    application.focusWindowChanged.disconnect(windows.append)
+    assert windows == []
+    assert field is not None
+    assert field.hasFocus()
+
+
 def test_fifth_toast_pushes_out_the_oldest_that_nobody_looks_at(stack: ToastStack) -> None:
     watched = stack.post("error", "0")
     look_at(watched)
