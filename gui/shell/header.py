@@ -114,6 +114,8 @@ class Header(QWidget):
         self._title.setVisible(bool(name))
         if status is None:
             self._details.show_text(self.tr("looking for the service"))
+        elif not status.base_id and status.activity is Activity.IDLE:
+            self._details.show_text(self.tr("no base model yet"))
         elif status.activity in (Activity.NEEDS_YOU, Activity.RECOVERING) and status.sentence:
             self._details.show_text(status.sentence)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QVBoxLayout, QWidget
 
 from gui.theme.font import small
@@ -30,6 +30,15 @@ class NavButton(QAbstractButton):
         self.setCheckable(True)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._has_focus_ring = False
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._has_focus_ring = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._has_focus_ring = False
+        super().focusOutEvent(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         t = tokens_for(self)
@@ -45,7 +54,7 @@ class NavButton(QAbstractButton):
         painter.setFont(self.font())
         words = self.rect().adjusted(0, 32, 0, -6)
         painter.drawText(words, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), self.text())
-        if self.hasFocus():
+        if self._has_focus_ring:
             paint_focus_ring(painter, QRectF(self.rect()), t)
 
 

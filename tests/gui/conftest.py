@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.proof import ENDED, Engine, make_model, wait_until
+from benchmarks.proof import ENDED, Engine, make_model, wait_until, write_rows
 from tests.e2e.prompt import SMALL_MODEL_SETTINGS
 from tests.gui.desktop import Desktop, OpenWindow
 
@@ -32,6 +32,9 @@ def served(tiny_model: Path) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="everstep-ws-") as scratch, Engine(Path(scratch) / "ws") as running:
         running.start()
         running.set_up(tiny_model, SMALL_MODEL_SETTINGS)
+        # The very first file of a workspace is shown to the user, which is a story of its own.
+        running.wait_for_end(*running.add(write_rows(Path(scratch) / "first.jsonl", 12, seed=0)))
+        running.api.call_until_answered("queue.clear", what="finished")
         yield running
 
 

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.proof import Engine, kill, trainers, wait_until, write_rows
-from tests.e2e.prompt import add_long, until_steps
+from benchmarks.proof import Engine, kill, services, trainers, wait_until, write_rows
+from tests.e2e.prompt import SMALL_MODEL_SETTINGS, add_long, until_steps
 from tests.gui.desktop import SOURCE, Desktop, OpenWindow, middle, until
 
 
@@ -32,6 +32,24 @@ def train_for_long(engine: Engine, path: Path, *, seed: int) -> int:
 
 def hold_training(engine: Engine) -> None:
     engine.api.call("pause")
+
+
+def test_window_starts_the_service_asks_for_a_model_shows_the_first_file_and_trains_it(
+    desktop: Desktop, tiny_model: Path, tmp_path: Path
+) -> None:
+    with Engine(tmp_path / "new") as engine, OpenWindow(desktop, engine.workspace.root) as window:
+        window.the("Item", text="backend connected")
+        window.the("FirstRun")
+        assert len(services(engine.workspace)) == 1
+        engine.set_up(tiny_model, SMALL_MODEL_SETTINGS)
+        until(lambda: window.find("FirstRun") is None, "the curves take the place of the first steps")
+        job_id = engine.add(write_rows(tmp_path / "first.jsonl", 12, seed=11))[0]
+        preview = window.the("DatasetPreview")
+        assert preview["title"].startswith("first.jsonl")
+        desktop.press("Escape")
+        until(lambda: window.find("DatasetPreview") is None, "the preview is closed")
+        assert engine.wait_for_end(job_id)[job_id]["state"] == "finished"
+        until(lambda: window.find(text=" · train "), "the line below the curve names a step")
 
 
 def test_drop_from_another_program_queues_the_file_and_leaves_the_original(
