@@ -16,6 +16,7 @@ from backend.contract.events import (
 )
 from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView
+from backend.contract.settings import Config, describe
 from backend.contract.status import RunState
 from gui.state.wording import count, loss
 
@@ -40,7 +41,7 @@ def words(event: ServiceEvent) -> tuple[str, str] | None:
         case RunStateChanged(run_state=state, cause=cause):
             return INFO, _run_state(state, cause)
         case ConfigChanged(key=key, new=new):
-            return INFO, QCoreApplication.translate("Events", "{0} is now {1}").format(key, new)
+            return INFO, QCoreApplication.translate("Events", "{0} is now {1}").format(_setting(key), new)
     return None
 
 
@@ -110,6 +111,11 @@ def _run_state(state: str, cause: str) -> str:
         case RunState.STOPPED:
             return QCoreApplication.translate("Events", "training stopped")
     return QCoreApplication.translate("Events", "training resumed")
+
+
+def _setting(key: str) -> str:
+    """Title of a setting as its declaration says it; the key itself where a newer service has one we do not know."""
+    return next((view.title for view in describe(Config()) if view.key == key), key)
 
 
 def _first_sentence(message: str) -> str:

@@ -124,7 +124,7 @@ def _ended(job: JobView) -> str:
     last = ""
     if job.last_loss is not None:
         last = QCoreApplication.translate("QueueModel", "last loss {0}").format(loss(job.last_loss))
-    return _joined(state_word(job.state), _examples(job), last)
+    return _joined(last or state_word(job.state), _examples(job))
 
 
 def _examples(job: JobView) -> str:

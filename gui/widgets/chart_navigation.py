@@ -16,6 +16,8 @@ from gui.widgets.chart_plot import PlotView
 from gui.widgets.chart_range import VisibleRange, fitted_y
 
 _ZOOM_STEP, _PAN_SHARE = 0.8, 0.1
+_MOST_DECADES = 300.0
+"""Powers of ten that a float still holds, and far beyond what anybody looks at."""
 _RANGE_DELAY_MS = 120
 _RANGE_CHANGE = 0.02
 """Finer points are asked for once an end of the view moved by this share of it."""
@@ -152,7 +154,9 @@ class ChartNavigation(QObject):
             self._range.zoom(factor, mapping.x_at(pixel))
         else:
             at = mapping.y_at(pixel)
-            self._y = at - (at - mapping.y0) * factor, at + (mapping.y1 - at) * factor
+            wanted = at - (at - mapping.y0) * factor, at + (mapping.y1 - at) * factor
+            if not self._is_log or max(abs(wanted[0]), abs(wanted[1])) <= _MOST_DECADES:
+                self._y = wanted
         self.look()
 
     def _on_box_dragged(self, axis: int, right: float, down: float) -> None:

@@ -11,6 +11,8 @@ from gui.widgets.chart_levels import Columns
 
 MARGIN = 0.03
 """Share of the view kept free beyond the newest step."""
+LEAD = 0.012
+"""Share of the view kept free before the first one, so that a dot on it is whole."""
 _LONE = 0.1
 """Share of the view before a single point."""
 _HUGE = 1000.0
@@ -45,8 +47,8 @@ class VisibleRange:
     def show_whole(self) -> None:
         """Everything, and everything that comes."""
         width = max(self.last - self.first, self.least_span)
-        self.x0 = self.first if self.last > self.first else self.first - width * _LONE
-        self.x1 = self.x0 + width * (1 + MARGIN)
+        self.x0 = self.first - width * (LEAD if self.last > self.first else _LONE)
+        self.x1 = self.x0 + width * (1 + LEAD + MARGIN)
         self.is_whole = True
 
     def show_newest(self) -> None:
@@ -57,7 +59,7 @@ class VisibleRange:
 
     def zoom(self, factor: float, at: float) -> None:
         """Make the view `factor` times as wide; what is at `at` stays where it is."""
-        widest = max(self.last - self.first, self.least_span) * (1 + MARGIN)
+        widest = max(self.last - self.first, self.least_span) * (1 + LEAD + MARGIN)
         span = self.span * factor
         if span >= widest:
             self.show_whole()

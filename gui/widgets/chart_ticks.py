@@ -109,6 +109,8 @@ def loss_text(value: float, step: float = 0.0) -> str:
 
 def short_text(value: float) -> str:
     """0.25, 2, 1.5e5: a round value in as few figures as it needs."""
+    if value == 0.0:  # a power of ten too small for a float
+        return numbers.decimal(value, 0)
     if value >= 1e5 or value < 5e-4:
         places = next((number for number in range(6) if abs(float(f"{value:.{number}e}") / value - 1) < 1e-6), 6)
         return numbers.scientific(value, places)

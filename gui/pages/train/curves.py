@@ -116,7 +116,7 @@ class Curves(QWidget):
     def _words_of(self, mark: ResumeMark) -> str:
         resumed = self.tr("resumed at {0}").format(numbers.count(mark.step))
         again = self.tr("{0} steps again").format(numbers.count(mark.num_replayed)) if mark.num_replayed else ""
-        return " · ".join(part for part in (mark.reason, resumed, again) if part)
+        return " · ".join(part for part in (resumed, again, mark.reason.rstrip(".")) if part)
 
     @Slot()
     def _refresh(self) -> None:

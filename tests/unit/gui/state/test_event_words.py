@@ -70,7 +70,7 @@ def measured(validation: float | None, gap: float | None, heldout: float | None)
         (RunStateChanged(at=1.0, run_state="stopped"), ("info", "training stopped")),
         (RunStateChanged(at=1.0, run_state="stopped", cause="asked"), ("info", "training stopped: asked")),
         (RunStateChanged(at=1.0, run_state="running"), ("info", "training resumed")),
-        (ConfigChanged(at=1.0, key="training.seed", old="1", new="2"), ("info", "training.seed is now 2")),
+        (ConfigChanged(at=1.0, key="training.seed", old="1", new="2"), ("info", "Seed is now 2")),
         (Notice(at=1.0, level="odd", title="T", message="One. Two."), ("info", "T: One.")),
         (Notice(at=1.0, level="error", title="T", message="One"), ("error", "T: One")),
     ],

@@ -28,7 +28,7 @@ def detail(one: JobView, seconds_per_step: float | None = None, check_progress: 
         (job(4, JobState.HELD), "held · 400 examples"),
         (job(4, num_rows=1), "1 example"),
         (job(4, done_steps=40, total_steps=90), "400 examples · goes on at step 40"),
-        (job(4, JobState.FINISHED, last_loss=0.61), "finished · 400 examples · last loss 0.610"),
+        (job(4, JobState.FINISHED, last_loss=0.61), "last loss 0.610 · 400 examples"),
         (job(4, JobState.FAILED, reason="why"), "failed · why"),
         (job(4, JobState.SKIPPED, reason="`queue retry 4`", done_steps=3, total_steps=9), "skipped at step 3 of 9"),
         (job(4, JobState.QUARANTINED, reason="why"), "set aside · why"),

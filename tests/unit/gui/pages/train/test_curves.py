@@ -147,7 +147,7 @@ def test_curves_show_files_recoveries_and_evaluations(
     )
 
     qtbot.waitUntil(lambda: "set_marks" in told, timeout=2000)
-    assert told["set_marks"] == ([Mark(51, "killed · resumed at 51 · 3 steps again")],)
+    assert told["set_marks"] == ([Mark(51, "resumed at 51 · 3 steps again · killed")],)
     assert told["set_bands"] == ([Band(1, 100, "<b>a</b>.jsonl")],)
     x, losses = told["set_validation"]
     assert (x.tolist(), losses.tolist()) == ([50.0], [0.9])
