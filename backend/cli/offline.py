@@ -1,6 +1,6 @@
 """Answers `status`, `logs` and `config show` without a service, from files; starts nothing, writes nothing.
 
-Reads status/last.json, config.json, the daily logs, and lock and progress counter of the newest trainer's
+Reads status/last.json, config.json, the daily logs, and lock and progress counter of the living trainer's
 spool folder. Never the database.
 """
 
@@ -84,12 +84,12 @@ def _last_status(workspace: Workspace) -> StatusView:
 
 
 def _living_trainer(workspace: Workspace) -> Path | None:
-    """Spool folder of a trainer that lives; only the newest few can, older ones ended long ago."""
+    """Spool folder of the trainer that lives, which its lock alone tells."""
     try:
         folders = sorted((path for path in workspace.spool.iterdir() if path.is_dir()), reverse=True)
     except OSError:
         return None
-    return next((folder for folder in folders[:3] if is_held(folder / "trainer.lock")), None)
+    return next((folder for folder in folders if is_held(folder / "trainer.lock")), None)
 
 
 def _activity(last: StatusView, *, lives: bool) -> Activity:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from backend.machine.processes import ProcessIdentity
 from backend.store.database import Row, Transaction
 
 _COLUMNS = "attempt_seq, attempt_id, pid, create_time, boot_id, started_at, last_n, events_offset"
+_CHECKPOINT = re.compile(r"step-\d+-(\d+)")
+_SPOOL = re.compile(r"A(\d+)-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +36,36 @@ class Attempt:
 
 
 def begin(tx: Transaction) -> Attempt:
-    """A new attempt."""
-    salt = secrets.token_hex(4)
-    seq = tx.put("attempts", {"attempt_id": f"new-{salt}", "started_at": tx.now})
-    attempt_id = f"A{seq:06d}-{salt}"
-    tx.put("attempts", {"attempt_seq": seq, "attempt_id": attempt_id})
+    """A new attempt, numbered above every other this workspace ever had: the newest attempt at a step counts, so one
+    that began lower, in a database made anew beside old checkpoints, would train for nothing."""
+    seq = _highest(tx) + 1
+    attempt_id = f"A{seq:06d}-{secrets.token_hex(4)}"
+    tx.put("attempts", {"attempt_seq": seq, "attempt_id": attempt_id, "started_at": tx.now})
     return Attempt(attempt_seq=seq, attempt_id=attempt_id, identity=None, started_at=tx.now)
+
+
+def _highest(tx: Transaction) -> int:
+    """The highest number in the database, in current_model/ and quarantine/ and in spool/."""
+    workspace = Workspace(tx.root)
+    given = tx.one(
+        "SELECT max((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'attempts'), "
+        "(SELECT coalesce(max(attempt_seq), 0) FROM checkpoints), "
+        "(SELECT coalesce(max(attempt_seq), 0) FROM attempt_spans))"
+    )
+    return max(
+        int(given[0]) if given else 0,
+        *(_highest_name(folder, _CHECKPOINT) for folder in (workspace.current_model, workspace.quarantine)),
+        _highest_name(workspace.spool, _SPOOL),
+    )
+
+
+def _highest_name(folder: Path, pattern: re.Pattern[str]) -> int:
+    """The highest attempt among the names in a folder; 0 without any."""
+    try:
+        found = [pattern.match(name) for name in os.listdir(folder)]
+    except FileNotFoundError:
+        return 0
+    return max((int(match[1]) for match in found if match), default=0)
 
 
 def note_process(tx: Transaction, attempt_seq: int, identity: ProcessIdentity) -> None:

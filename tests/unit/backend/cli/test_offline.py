@@ -50,6 +50,18 @@ def test_status_says_that_nothing_runs_when_the_trainer_is_dead(workspace: Works
     assert "2 min 00 s ago" in found.sentence
 
 
+def test_status_finds_the_living_trainer_among_folders_with_higher_names(workspace: Workspace) -> None:
+    remember(workspace)
+    for number in range(1, 9):
+        folder = workspace.spool / f"A00000{number}-ab"
+        folder.mkdir()
+        (folder / "trainer.lock").touch()
+    with open(workspace.spool / "A000001-ab" / "trainer.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = offline.status(workspace)
+    assert "The trainer lives" in found.sentence
+
+
 def test_status_says_that_the_trainer_lives_when_it_holds_its_lock(workspace: Workspace) -> None:
     remember(workspace)
     folder = workspace.spool / "A000001-ab"

@@ -46,6 +46,24 @@ def test_attempts_have_names_that_are_never_used_twice(database: Database) -> No
     assert len(database.read(attempts.every)) == 2
 
 
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "current_model/step-00000008-000041",
+        "quarantine/step-00000008-000041-1",
+        "spool/A000041-9f3c21ab",
+    ],
+)
+def test_begin_numbers_above_what_an_older_database_left_behind(
+    database: Database, workspace: Workspace, trace: str
+) -> None:
+    (workspace.root / trace).mkdir()
+    for other in ("current_model/.tmp-step-00000099-000099", "current_model/readme-99-99", "spool/B000099-1"):
+        (workspace.root / other).mkdir()
+    assert database.run(attempts.begin).attempt_seq == 42
+    assert database.run(attempts.begin).attempt_seq == 43
+
+
 def test_attempt_remembers_its_process_and_how_far_it_was_read(database: Database) -> None:
     begun = database.run(attempts.begin)
     identity = ProcessIdentity(4711, 12.5, "boot")
