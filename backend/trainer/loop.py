@@ -55,14 +55,14 @@ def train_step(run: Run, check: Callable[[], None], shrunk: Callable[[str], None
 
 
 def _attempt(run: Run, rows: list[int], batches: list[MicroBatch], check: Callable[[], None]) -> StepOutcome:
-    started = time.perf_counter()
+    started, held_seconds = time.perf_counter(), 0.0
     network, settings = run.network, run.settings
     num_supervised = sum(len(batch.labels) for batch in batches)
     network.adapter.gradient.zero_()
     total = torch.zeros((), dtype=torch.float64, device=network.device)
     try:
         for index, batch in enumerate(batches):
-            check()
+            held_seconds += _held(check)
             if not run.world.computes(index):
                 continue
             key = micro_batch_key(settings.seed, run.global_step + 1, index)
@@ -73,7 +73,7 @@ def _attempt(run: Run, rows: list[int], batches: list[MicroBatch], check: Callab
             total += losses.detach()
     finally:
         network.dropout.end()
-    check()
+    held_seconds += _held(check)
     run.world.add_up(network.adapter.gradient, total)
     loss = float(total) / max(1, num_supervised)
     grad_norm = clip_gradient(network.adapter.gradient, settings.max_grad_norm)
@@ -91,9 +91,16 @@ def _attempt(run: Run, rows: list[int], batches: list[MicroBatch], check: Callab
         num_tokens=sum(batch.num_tokens for batch in batches),
         num_supervised=num_supervised,
         num_micro_batches=len(batches),
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started - held_seconds,
         rows=rows,
     )
+
+
+def _held(check: Callable[[], None]) -> float:
+    """Pass the gate; how long it held. A pause is no part of what a step costs."""
+    began = time.perf_counter()
+    check()
+    return time.perf_counter() - began
 
 
 def _shrink(run: Run, batches: list[MicroBatch]) -> str:

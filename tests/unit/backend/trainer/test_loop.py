@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,10 @@ def test_train_step_computes_rows_alone_when_the_model_does_not_pack(run: Run) -
     run.network.packs_documents = False
     run.network.model.set_attn_implementation("sdpa")
     assert train_step(run, _pass, lambda _: None).num_micro_batches == 4
+
+
+def test_train_step_does_not_count_a_pause_as_its_own_time(run: Run) -> None:
+    held = iter([0.5])
+    began = time.perf_counter()
+    outcome = train_step(run, lambda: time.sleep(next(held, 0.0)), lambda _: None)
+    assert outcome.seconds <= time.perf_counter() - began - 0.5, "the pause was counted"
