@@ -19,6 +19,15 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def size_words(num_bytes: float) -> str:
+    """Bytes in words that are never rounded to nothing: 812 kB, 1.2 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if num_bytes >= 10 or unit == "bytes" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} TB"
+
+
 def filesystem_kind(folder: Path) -> str:
     """Name of the file system that holds `folder` (or its nearest existing parent); "" when unknown."""
     path = folder.absolute()

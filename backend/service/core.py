@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from backend.contract.status import RunState
 from backend.formats.workspace import Workspace
 from backend.service.configuration import ConfigFile
 from backend.service.live import Live
@@ -67,6 +68,8 @@ class Core:
         self.dispatch_wanted = asyncio.Event()
         self.check_wanted = asyncio.Event()
         self.end_wanted = asyncio.Event()
+        self.unstored_run_state: RunState | None = None
+        """What the user wants when a full disk took no note of it; stored as soon as there is room."""
         self.exit_code = 0
         self.is_shutting_down = False
         """Whether the trainer is to end too."""

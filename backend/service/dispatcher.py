@@ -6,15 +6,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from backend.contract.errors import EverstepError
+from backend.contract.errors import EverstepError, StorageError
 from backend.contract.events import Notice
 from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
 from backend.contract.spool import Assignment, Desired, Request
 from backend.contract.status import RunState
 from backend.machine.clock import until_set
-from backend.machine.disk import free_bytes
+from backend.machine.disk import free_bytes, size_words
 from backend.queue import queue
 from backend.service import assignments, intent, trainer_events
 from backend.service.core import Core
@@ -79,6 +80,7 @@ class Dispatcher:
 
     async def step(self) -> bool:
         """Decide once and do it; True when the next decision is due at once."""
+        await self._store_wish()
         await self._watch_stop_file()
         if not self._core.config.config.service.auto_start:
             await self._rest_when_done()
@@ -95,6 +97,16 @@ class Dispatcher:
         if self._keeper.current is not None and decision.desired is not None:
             return await self._tell(decision, stored)
         return False
+
+    async def _store_wish(self) -> None:
+        """What a full disk took no note of, once there is room."""
+        wish = self._core.unstored_run_state
+        if wish is None:
+            return
+        with suppress(StorageError):  # still full; it is carried out all the same
+            await self._core.run(lambda tx: intent.set_run_state(tx, wish, "noted when there was room on the disk"))
+            if self._core.unstored_run_state is wish:
+                self._core.unstored_run_state = None
 
     async def _rest_when_done(self) -> None:
         """With `auto_start` off what was started is trained to the end of the queue; what comes later waits."""
@@ -114,7 +126,7 @@ class Dispatcher:
         process = self._keeper.current
         fits = process is None or upcoming is None or assignments.fits(tx, process, upcoming.job_id)
         return _Stored(
-            run_state=intent.run_state(tx),
+            run_state=self._core.unstored_run_state or intent.run_state(tx),
             frees_when_paused=intent.pause_frees(tx),
             active=active,
             next_job=upcoming,
@@ -160,8 +172,11 @@ class Dispatcher:
         core.live.waiting_for = ""
         if wait > 0:
             core.live.waiting_for = f"The trainer is started again in {wait:.0f} s."
-        elif free_bytes(core.workspace.root) < floor:
-            core.live.waiting_for = f"The disk is too full to train: less than {floor / 1e9:.1f} GB are free."
+        elif (free := free_bytes(core.workspace.root)) < floor:
+            core.live.waiting_for = (
+                f"The disk is too full to train: {size_words(free)} are free, and below {size_words(floor)} "
+                "(disk_floor_gigabytes) nothing is trained. It goes on by itself when there is space."
+            )
         return not core.live.waiting_for
 
     async def _watch_stop_file(self) -> None:
@@ -214,7 +229,15 @@ class Dispatcher:
                 assignment = await self._assign(decision.job_id)
                 if assignment is None:
                     return True  # the job waits for a person; another one may be next
-        if process.tell(decision.desired, assignment, stored.requests if assignment else []):
+        try:
+            is_news = process.tell(decision.desired, assignment, stored.requests if assignment else [])
+        except OSError as problem:
+            if decision.desired is not Desired.STOP:
+                raise
+            process.signal_to_stop()
+            log.warning("The trainer was told to stop by a signal: control.json could not be written (%s).", problem)
+            return False
+        if is_news:
             log.info("Told the trainer to %s: %s.", decision.desired.value, _words(assignment))
         return False
 

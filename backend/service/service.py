@@ -54,6 +54,7 @@ FAILED = 70
 """Exit code after a fault of ours: the guardian starts the service again."""
 _STEPS_A_SECOND = 4.0
 _LONGEST_GOODBYE_SECONDS = 900.0
+_UNTAKEN_NOTE_SECONDS = 10.0
 _CLIENT_SECONDS = 2.0
 
 
@@ -182,6 +183,8 @@ class Service:
             core.wake()
             give_up_at = time.monotonic() + _LONGEST_GOODBYE_SECONDS
             while self.keeper.current is not None and core.is_shutting_down and time.monotonic() < give_up_at:
+                if self.keeper.current.has_ended():  # a full disk takes no note of it; the next start does
+                    give_up_at = min(give_up_at, time.monotonic() + _UNTAKEN_NOTE_SECONDS)
                 await asyncio.sleep(0.02)
         return core.exit_code
 

@@ -29,6 +29,7 @@ from backend.store.database import Transaction
 from backend.supervisor.trainer_process import TrainerProcess
 from backend.versions import bases, checkpoints, lineages
 
+DISK_FULL = "disk_full"
 _NEEDS_YOU = (JobState.BLOCKED, JobState.FAILED, JobState.QUARANTINED)
 
 
@@ -65,7 +66,7 @@ class StatusBoard:
         view = StatusView(
             workspace=str(core.workspace.root),
             activity=Activity.IDLE,
-            run_state=intent.run_state(tx),
+            run_state=core.unstored_run_state or intent.run_state(tx),
             stop_file=core.workspace.stop_file.exists(),
             stop_after_file=intent.stops_after_file(tx),
             service=self._service(),
@@ -96,7 +97,8 @@ class StatusBoard:
             safe_mode=core.options.safe_mode,
             updated_at=time.time(),
         )
-        activity = _activity(view, is_checking=JobState.CHECKING in counts)
+        holds = self.trainer is not None and live.paused_because == DISK_FULL
+        activity = _activity(view, is_checking=JobState.CHECKING in counts, holds_by_itself=holds)
         troubled = queue.first_in(tx, _NEEDS_YOU) if activity is Activity.NEEDS_YOU else None
         sentence = self._sentence(view, activity, troubled)
         return msgspec.structs.replace(view, activity=activity, sentence=sentence)
@@ -158,14 +160,15 @@ class StatusBoard:
         if view.safe_mode:
             return "Safe mode: the service ended several times while starting, so nothing is trained. See `logs`."
         if view.stop_file:
-            return "The .stop file is in force: nothing trains until it is removed."
+            return _stop_file_sentence(view)
         match activity:
             case Activity.TRAINING if job is not None:
-                return _training_sentence(job, live.phase, live.waiting_for)
+                after = " It is the last file before stopping." if view.stop_after_file else ""
+                return _training_sentence(job, live.phase, live.waiting_for) + after
             case Activity.RECOVERING if job is not None:
                 return f"{job.file_name}: {job.reason} {live.waiting_for}".strip()
             case Activity.PAUSED:
-                return _pause_sentence(job, live.paused_because)
+                return _pause_sentence(job, live.paused_because, holds=self.trainer is not None)
             case Activity.STOPPED:
                 return "Stopped; `resume` goes on."
             case Activity.CHECKING:
@@ -182,19 +185,32 @@ class StatusBoard:
         return "Nothing to do: `add` a file or put one into the inbox."
 
 
-def _pause_sentence(job: JobView | None, because: str) -> str:
-    where = f" in {job.file_name} after step {job.done_steps:,} of {job.total_steps:,}" if job else ""
-    if because == "disk_full":
-        return f"Paused{where}: the disk is nearly full. It goes on by itself when there is space."
-    return f"Paused{where}; `resume` goes on."
+def _stop_file_sentence(view: StatusView) -> str:
+    then = "then training goes on by itself" if view.run_state is RunState.RUNNING else "then `resume` goes on"
+    return f"The .stop file is in force: nothing trains until it is removed; {then}."
+
+
+def _pause_sentence(job: JobView | None, because: str, *, holds: bool) -> str:
+    if job is None:
+        return "Paused; `resume` goes on."
+    at = f"{job.file_name} after step {job.done_steps:,} of {job.total_steps:,} of this file"
+    if because == DISK_FULL:
+        return f"Paused in {at}: the disk is nearly full. It goes on by itself when there is space."
+    if job.state is JobState.STOPPING:
+        return f"Saving and leaving {at}. What comes next is paused; `resume` goes on."
+    if holds and job.state is not JobState.PAUSED:
+        return f"Pausing {at}; `resume` goes on."
+    return f"Paused in {at}; `resume` goes on."
 
 
 def _training_sentence(job: JobView, phase: str, waiting_for: str) -> str:
     if job.state is JobState.STOPPING:
-        return f"Saving and leaving {job.file_name} at step {job.done_steps:,} of {job.total_steps:,}."
+        return f"Saving and leaving {job.file_name} at step {job.done_steps:,} of {job.total_steps:,} of this file."
     if job.state is JobState.STARTING:
         return f"Starting {job.file_name}. {waiting_for or _phase_words(phase)}".strip()
-    at = f"step {job.done_steps:,} of {job.total_steps:,}"
+    at = f"step {job.done_steps:,} of {job.total_steps:,} of this file"
+    if job.state is JobState.PAUSED:
+        return f"Going on with {job.file_name} after {at}."
     doing = {JobState.EVALUATING: "Evaluating", JobState.SAVING: "Saving"}.get(job.state, "Training")
     loss = f", loss {job.last_loss:.3f}" if job.last_loss is not None else ""
     return f"{doing} {job.file_name}, {at}{loss}."
@@ -204,12 +220,12 @@ def _phase_words(phase: str) -> str:
     return {"loading": "Loading the model.", "measuring": "Measuring the best portion size."}.get(phase, "")
 
 
-def _activity(view: StatusView, *, is_checking: bool) -> Activity:
-    """The state pill."""
+def _activity(view: StatusView, *, is_checking: bool, holds_by_itself: bool) -> Activity:
+    """The state pill. A job that still is PAUSED though nobody wants a pause is about to go on."""
     job = view.job
     if view.stop_file or (view.run_state is RunState.STOPPED and job is None):
         return Activity.STOPPED
-    if view.run_state is RunState.PAUSED or (job is not None and job.state is JobState.PAUSED):
+    if view.run_state is RunState.PAUSED or (job is not None and job.state is JobState.PAUSED and holds_by_itself):
         return Activity.PAUSED
     if job is not None:
         recovering = job.state is JobState.STARTING and job.reason.startswith(RECOVERING)

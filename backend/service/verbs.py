@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from msgspec import Struct
 
 from backend.contract.errors import StorageError
 from backend.contract.verbs import Verb
+from backend.machine.disk import free_bytes, size_words
 from backend.service.desk import Desk
 from backend.service.verbs_queue import QUEUE_CHANGES, QUEUE_READS
 from backend.service.verbs_records import RECORD_READS
@@ -78,7 +81,20 @@ class Verbs:
         try:
             answer = await CHANGES[verb.name](desk, args, commit)
         except OSError as problem:
-            raise StorageError(f"{problem.strerror}: {problem.filename}.") from problem
+            raise _refused_by_the_disk(problem, self._desk.core.workspace.root) from problem
         log.info("Did %s.", verb.name)
         self._desk.core.wake()
         return answer
+
+
+def _refused_by_the_disk(problem: OSError, root: Path) -> StorageError:
+    where = str(problem.filename or root)
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"The disk that holds {root} has no room left: {size_words(free_bytes(root))} are free.",
+            hint="Nothing was changed. Free some space and try again; pause, stop and shutdown work all the same.",
+            code="disk_full",
+        )
+    return StorageError(
+        f"{where}: {problem.strerror or problem}.", hint="See that the disk is there, writable and healthy."
+    )

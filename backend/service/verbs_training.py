@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from backend.contract.arguments import NoArgs, PauseArgs, StopArgs
-from backend.contract.errors import ConflictError, StopFileError
+from backend.contract.errors import ConflictError, StopFileError, StorageError
 from backend.contract.jobs import JobState
 from backend.contract.results import Done
 from backend.contract.status import RunState, StatusView
@@ -34,7 +35,7 @@ async def pause(desk: Desk, args: PauseArgs, commit: _Commit) -> bytes:
         intent.set_run_state(tx, RunState.PAUSED, "pause")
         return desk.board.view(tx)
 
-    return await commit(work)
+    return await _noted_or_not(desk, RunState.PAUSED, commit, work)
 
 
 async def resume(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
@@ -42,14 +43,17 @@ async def resume(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
 
     def work(tx: Transaction) -> StatusView:
         if desk.core.workspace.stop_file.exists():
+            goes_on = desk.core.unstored_run_state is None and intent.run_state(tx) is RunState.RUNNING
             raise StopFileError(
-                "Nothing trains while the .stop file lies in the workspace.", hint="Remove it, then `resume`."
+                f"Nothing trains while {desk.core.workspace.stop_file} is there.",
+                hint="Remove it: training then goes on by itself." if goes_on else "Remove it, then `resume`.",
             )
         intent.set_pause_frees(tx, False)
         intent.set_stops_after_file(tx, False)
         intent.set_run_state(tx, RunState.RUNNING, "resume")
         desk.keeper.budget.forget()
         desk.keeper.not_before = 0.0
+        desk.core.unstored_run_state = None
         return desk.board.view(tx)
 
     return await commit(work)
@@ -69,7 +73,23 @@ async def stop(desk: Desk, args: StopArgs, commit: _Commit) -> bytes:
                 queue.set_state(tx, job.job_id, JobState.STOPPING, reason="saving and stopping")
         return desk.board.view(tx)
 
-    return await commit(work)
+    return await _noted_or_not(desk, RunState.STOPPED, commit, work)
+
+
+async def _noted_or_not(
+    desk: Desk, wanted: RunState, commit: _Commit, work: Callable[[Transaction], StatusView]
+) -> bytes:
+    """Nobody is kept from pausing or stopping by a full disk: then it holds from memory, and is noted later."""
+    core = desk.core
+    try:
+        answer = await commit(work)
+    except StorageError as problem:
+        core.unstored_run_state = wanted
+        view = await core.read(desk.board.view)
+        why = f"{problem.message} This wish holds, but is forgotten if the service ends before there is space."
+        return msgspec.json.encode(msgspec.structs.replace(view, error=why))
+    core.unstored_run_state = None
+    return answer
 
 
 async def skip(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
@@ -102,9 +122,13 @@ def _request(kind: str, words: str) -> Callable[[Desk, NoArgs, _Commit], Awaitab
 
 async def shutdown(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
     """The answer is given first; then trainer and service end."""
-    answer = await commit(lambda tx: Done(done="The trainer saves and ends, then the service does."))
-    desk.core.end(stops_trainer=True)
-    return answer
+    done = Done(done="The trainer saves and ends, then the service does.")
+    try:
+        return await commit(lambda tx: done)
+    except StorageError:  # a full disk must not keep it alive
+        return msgspec.json.encode(done)
+    finally:
+        desk.core.end(stops_trainer=True)
 
 
 TRAINING_READS: dict[str, Callable[[Desk, Transaction, Any], Struct]] = {"status": status}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from backend.contract.spool import AnyTrainerEvent, Assignment, Desired, JobStarted, Request, Step
 from backend.formats.progress import read_progress
 from backend.formats.workspace import Workspace
-from backend.machine.processes import ProcessIdentity, Watch
+from backend.machine.processes import ProcessIdentity, Watch, is_alive
 from backend.supervisor import launcher
 from backend.supervisor.attempts import Attempt
 from backend.supervisor.control import ControlFile
@@ -34,6 +37,7 @@ class TrainerProcess:
         """The job it had last: the model of its lineage is what it may still hold in memory."""
         self.has_begun = False
         """Whether it came as far as to begin a job."""
+        self._was_signalled = False
         self._child = child
         self._watch = Watch(identity)
 
@@ -48,6 +52,13 @@ class TrainerProcess:
             self.last_job_id = assignment.job_id
         return self.control.tell(desired, assignment, requests)
 
+    def signal_to_stop(self) -> None:
+        """Ask it to save and end without a file: for a disk that takes no `control.json` any more."""
+        self._was_signalled = True
+        if not self.has_ended() and is_alive(self.identity):
+            with suppress(ProcessLookupError):
+                os.kill(self.identity.pid, signal.SIGTERM)
+
     def saw(self, event: AnyTrainerEvent) -> None:
         """Learn from what it says which job it had: a service before this one may have given it."""
         if isinstance(event, JobStarted | Step):
@@ -56,7 +67,8 @@ class TrainerProcess:
     @property
     def was_told_to_stop(self) -> bool:
         """Whether it is on its way out."""
-        return self.control.told is not None and self.control.told.desired is Desired.STOP
+        told = self.control.told
+        return self._was_signalled or (told is not None and told.desired is Desired.STOP)
 
     def has_ended(self) -> bool:
         """Whether the process is gone; reaps it when it is our child."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.proof import Engine, write_rows
+from benchmarks.proof import Engine, trainers, write_rows
 from tests.e2e.prompt import (
     SMALL_MODEL_SETTINGS,
     Prompt,
@@ -65,7 +66,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
         pytest.skip("may not mount here")
     mount = folder / "disk"
-    mount.mkdir()
+    mount.mkdir(exist_ok=True)
     if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
         pytest.skip("may not make mounts private here")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(mount)], check=True)
@@ -96,3 +97,55 @@ def test_training_pauses_on_a_full_disk_and_goes_on_by_itself_when_there_is_room
         assert until_steps(engine, held_at, seconds=30) > held_at
         contiguous(prompt)
         until_true(lambda: "big.jsonl" not in prompt.jobs(), "the refused file is not queued")
+
+
+def fill(disk: Path, ballast: Path) -> None:
+    """Until not a byte can be written any more."""
+    with open(ballast, "ab", buffering=0) as file:
+        for size in (2**20, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError as problem:
+                assert problem.errno == errno.ENOSPC
+
+
+def test_stopping_always_works_when_not_a_byte_is_free(small_disk: Path, folder: Path, tiny_model: Path) -> None:
+    ballast = small_disk / "ballast"
+    with Engine(small_disk / "workspace") as engine:
+        engine.log = folder / "full.log"
+        engine.start()
+        engine.set_up(tiny_model, {**SMALL_MODEL_SETTINGS, "disk_floor_gigabytes": 0.008})
+        prompt = Prompt(engine.workspace.root)
+        add_long(engine, folder / "full.jsonl", seed=1)
+        until_steps(engine, 10)
+        fill(small_disk, ballast)
+        prompt("config", "set", "save_steps", "7").refuses("full")
+        assert prompt("pause").code == 0
+        assert prompt.ask("status")["run_state"] == "paused"
+        assert prompt("stop", "--now").code == 0
+        until_true(lambda: not trainers(engine.workspace), "the trainer ended")
+        assert prompt.ask("status")["run_state"] == "stopped"
+        assert prompt("shutdown").code == 0
+        assert engine.wait(30) == 0
+        ballast.unlink()
+        engine.start()
+        prompt("resume")
+        until_steps(engine, 15)
+        contiguous(prompt)
+
+
+def test_wish_is_noted_when_there_is_room_again(small_disk: Path, folder: Path, tiny_model: Path) -> None:
+    ballast = small_disk / "ballast"
+    with Engine(small_disk / "workspace") as engine:
+        engine.log = folder / "noted.log"
+        engine.start()
+        engine.set_up(tiny_model, {**SMALL_MODEL_SETTINGS, "disk_floor_gigabytes": 0.008})
+        prompt = Prompt(engine.workspace.root)
+        fill(small_disk, ballast)
+        assert "forgotten" in prompt.ask("stop")["error"]
+        ballast.unlink()
+        until_true(lambda: "run_state_changed" in engine.workspace.journal.read_text(), "it was noted")
+        engine.kill_everything()
+        engine.start()
+        assert prompt.ask("status")["run_state"] == "stopped"

@@ -169,3 +169,32 @@ def test_file_waits_for_resume_when_auto_start_is_off(running_service: RunningSe
 
     running_service.until_state(2, "finished")
     running_service.until(lambda: running_service.call("status")["run_state"] == "stopped")
+
+
+def test_answers_say_what_was_asked_when_training_is_held_and_goes_on(training: RunningService) -> None:
+    paused = training.call("pause")
+    assert paused["activity"] == "paused"
+    assert paused["sentence"].startswith(("Pausing a.jsonl", "Paused in a.jsonl"))
+    training.until_state(1, "paused")
+    assert training.call("status")["sentence"].startswith("Paused in a.jsonl")
+
+    resumed = training.call("resume")
+
+    assert resumed["activity"] == "training"
+    assert "Paused" not in resumed["sentence"]
+    assert "last file before stopping" in training.call("stop")["sentence"]
+    training.call("resume")
+    assert training.call("skip")["sentence"].startswith("Saving and leaving a.jsonl")
+    training.until_state(1, "skipped")
+
+
+def test_stop_file_says_what_goes_on_when_it_is_removed(training: RunningService) -> None:
+    training.workspace.stop_file.touch()
+    training.until(lambda: training.call("status")["trainer"] is None)
+    assert "goes on by itself" in training.call("status")["sentence"]
+    with pytest.raises(VerbError, match="goes on by itself"):
+        training.call("resume")
+    training.call("stop", now=True)
+    assert "`resume` goes on" in training.call("status")["sentence"]
+    with pytest.raises(VerbError, match="then `resume`"):
+        training.call("resume")
