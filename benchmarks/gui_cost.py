@@ -169,7 +169,7 @@ def _only(found: list[Process], what: str) -> int:
 
 def speed(engine: Engine, since: float, until: float) -> tuple[float, int]:
     """Tokens a second from the first step's end in a time to the last's, and how many steps that is."""
-    steps = [event for _, event in spool_events(engine.workspace) if event.get("kind") == "step"]
+    steps = [event for _, event in spool_events(engine.workspace) if event["type"] == "step"]
     inside = [step for step in steps if since <= step["at"] <= until]
     if len(inside) <= _LEAST_STEPS:
         raise ProofError(f"only {len(inside)} steps ended in a slice: take longer ones")

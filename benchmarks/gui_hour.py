@@ -21,175 +21,23 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.gui_desktop import desktop
+from benchmarks.gui_turns import Profiler, Watch, make_application
 from benchmarks.proof import ROOT, wait_until
 
-WANTED_TURN_MS, WANTED_GROWTH_MB = 16.0, 10.0
-_BIN_MS, _NUM_BINS, _NUM_LONGEST = 0.1, 20_000, 10
-_NAMED_MS = 1.0
-"""Events that took less are not worth a name."""
+WANTED_GROWTH_MB = 10.0
 _SETTLE_MS = 2_000
 _PATIENCE_MS = 240_000
 """Over the time asked for: start, last round."""
-
-
-@dataclass
-class Turn:
-    """One turn of the event loop: what it took, and its events that took long."""
-
-    at: float = 0.0
-    wall_ms: float = 0.0
-    cpu_ms: float = 0.0
-    """Of the UI thread itself; what is missing to wall_ms it waited: for the processor, a lock or the disk."""
-    did: list[tuple[int, str, float]] = field(default_factory=list)
-    """Depth, receiver and event, milliseconds; inner events stand before the one around them."""
-    places: Counter[str] = field(default_factory=Counter)
-    """Where Python stood, with --profile."""
-
-    def words(self) -> str:
-        """The turn in a line."""
-        heavy = sorted(self.did, key=lambda event: (event[0], -event[2]))[:4]
-        told = ", ".join(f"{'in it ' * (depth > 0)}{name} {ms:.1f}" for depth, name, ms in heavy)
-        return told or f"many events under {_NAMED_MS:.0f} ms each"
-
-
-class Watch:
-    """Every turn since it was told to begin. Its own memory does not grow with their number."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_NUM_BINS, dtype=np.int64)
-        self.longest: list[Turn] = []
-        self.over: list[Turn] = []
-        self.is_counting = False
-        self.num_events = 0
-        self.began_at = 0.0
-        self.entered_at: float = 0.0
-        """When the running turn began, 0 between turns; the profiler looks at it."""
-        self.turn = Turn()
-        self._cpu = self._left_at = self._left_cpu = 0.0
-        self._depth = 0
-
-    def begin(self) -> None:
-        """Count from the next turn on."""
-        self.is_counting, self.began_at = True, time.perf_counter()
-
-    def enter(self) -> float:
-        """An event is about to be delivered."""
-        now = time.perf_counter()
-        if not self.entered_at:
-            self.entered_at, self._cpu, self.turn = now, time.thread_time(), Turn()
-        self._depth += 1
-        return now
-
-    def leave(self, entered: float, receiver: Any, event: Any) -> None:
-        """It was delivered."""
-        self._depth -= 1
-        now = time.perf_counter()
-        took_ms = (now - entered) * 1000
-        if took_ms > _NAMED_MS:
-            self.turn.did.append((self._depth, _name(receiver, event), took_ms))
-        if self._depth == 0:
-            self.num_events += 1
-            self._left_at, self._left_cpu = now, time.thread_time()
-
-    def end_turn(self) -> None:
-        """The loop is about to wait, or to look for more."""
-        if not self.entered_at or self._depth:
-            return
-        turn, entered_at = self.turn, self.entered_at
-        self.entered_at = 0.0
-        if not self.is_counting:
-            return
-        turn.at = entered_at - self.began_at
-        turn.wall_ms = (self._left_at - entered_at) * 1000
-        turn.cpu_ms = (self._left_cpu - self._cpu) * 1000
-        self._counts[min(int(turn.wall_ms / _BIN_MS), _NUM_BINS - 1)] += 1
-        if len(self.longest) < _NUM_LONGEST or turn.wall_ms > self.longest[-1].wall_ms:
-            self.longest = sorted([*self.longest, turn], key=lambda one: -one.wall_ms)[:_NUM_LONGEST]
-        if turn.wall_ms > WANTED_TURN_MS and len(self.over) < 1_000:
-            self.over.append(turn)
-
-    def percentile(self, share: float) -> float:
-        """Upper edge of the bin that holds it."""
-        total = np.cumsum(self._counts)
-        return float((np.searchsorted(total, total[-1] * share / 100) + 1) * _BIN_MS)
-
-    @property
-    def num_turns(self) -> int:
-        """All that were counted."""
-        return int(self._counts.sum())
-
-    @property
-    def share_over(self) -> float:
-        """Of turns longer than wanted, 0..1."""
-        return float(self._counts[int(WANTED_TURN_MS / _BIN_MS) :].sum() / max(1, self.num_turns))
-
-
-def _name(receiver: Any, event: Any) -> str:
-    """`QueueView Paint`; for a timer or a socket also whose it is."""
-    from shiboken6 import isValid
-
-    what = event.type().name if isValid(event) else "?"
-    if not isValid(receiver):
-        return f"(gone) {what}"
-    owner = receiver.parent()
-    plain = type(receiver).__name__.startswith("Q") and owner is not None
-    name = receiver.objectName()
-    who = type(receiver).__name__ + (f" '{name}'" if name else "") + (f" of {type(owner).__name__}" if plain else "")
-    return f"{who} {what}"
-
-
-def make_application(watch: Watch) -> Any:
-    """An application that tells the watch of every event and turn."""
-    from PySide6.QtCore import QAbstractEventDispatcher, QEvent, QObject
-    from PySide6.QtWidgets import QApplication
-
-    class Application(QApplication):
-        def notify(self, receiver: QObject, event: QEvent) -> bool:
-            entered = watch.enter()
-            try:
-                return super().notify(receiver, event)
-            finally:
-                watch.leave(entered, receiver, event)
-
-    application = Application(["everstep"])
-    application.setQuitOnLastWindowClosed(False)
-    dispatcher = QAbstractEventDispatcher.instance()
-    dispatcher.aboutToBlock.connect(watch.end_turn)  # after a turn, with the dispatcher of GLib and with Qt's own
-    dispatcher.awake.connect(watch.end_turn)
-    return application
-
-
-class Profiler:
-    """Looks from a thread of its own where the UI thread stands in long turns."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._of = threading.get_ident()
-        sys.setswitchinterval(0.0005)
-        threading.Thread(target=self._look, daemon=True).start()
-
-    def _look(self) -> None:
-        watch = self._watch
-        while True:
-            time.sleep(0.002)
-            entered_at, turn = watch.entered_at, watch.turn
-            if watch.is_counting and entered_at and time.perf_counter() - entered_at > 0.008:
-                frame = sys._current_frames().get(self._of)
-                stack = traceback.extract_stack(frame)
-                own = [f"{Path(at.filename).stem}.{at.name}:{at.lineno}" for at in stack if "/gui/" in at.filename]
-                turn.places[" > ".join(own[-5:]) or "Qt"] += 1
 
 
 # ---- the hand ----------------------------------------------------------------------------------------------
@@ -404,13 +252,20 @@ def measure(workspace: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "p50_ms": watch.percentile(50),
         "p99_ms": watch.percentile(99),
         "max_ms": watch.longest[0].wall_ms if watch.longest else None,
-        "num_over_16_ms": len(watch.over),
-        "share_over_16_ms": watch.share_over,
+        "num_over_16_ms": watch.num_over,
+        "num_over_16_ms_less_queueing": watch.num_over_by_itself,
+        "share_over_16_ms": watch.num_over / max(1, watch.num_turns),
         "longest": [
-            {"at_s": turn.at, "wall_ms": turn.wall_ms, "cpu_ms": turn.cpu_ms, "did": turn.words()}
+            {
+                "at_s": turn.at,
+                "wall_ms": turn.wall_ms,
+                "cpu_ms": turn.cpu_ms,
+                "queued_ms": turn.queued_ms,
+                "did": turn.words(),
+            }
             for turn in watch.longest
         ],
-        "over_by_event": Counter(turn.words().rsplit(" ", 1)[0].split(",")[0] for turn in watch.over).most_common(12),
+        "over_by_event": Counter(turn.heaviest() for turn in watch.over).most_common(12),
         "over_by_place": over.most_common(20),
         "memory_first_mb": session.first_mb,
         "memory_last_mb": session.last_mb,
@@ -423,13 +278,15 @@ def measure(workspace: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def tell(result: dict[str, Any]) -> None:
     """A table for people."""
-    print(f"{'at, s':>8}{'wall ms':>9}{'cpu ms':>8}  what the turn did", file=sys.stderr)
+    print(f"{'at, s':>8}{'wall ms':>9}{'cpu ms':>8}{'queued':>8}  what the turn did", file=sys.stderr)
     for turn in result["longest"]:
-        print(f"{turn['at_s']:8.1f}{turn['wall_ms']:9.1f}{turn['cpu_ms']:8.1f}  {turn['did']}", file=sys.stderr)
+        figures = f"{turn['at_s']:8.1f}{turn['wall_ms']:9.1f}{turn['cpu_ms']:8.1f}{turn['queued_ms']:8.1f}"
+        print(f"{figures}  {turn['did']}", file=sys.stderr)
     print(
         f"{result['num_turns']} turns in {result['seconds']:.0f} s: median {result['p50_ms']:.1f} ms, "
-        f"p99 {result['p99_ms']:.1f} ms, {result['share_over_16_ms']:.4%} over 16 ms; "
-        f"memory {result['memory_first_mb']:.1f} to {result['memory_last_mb']:.1f} MB",
+        f"p99 {result['p99_ms']:.1f} ms, {result['num_over_16_ms']} over 16 ms ({result['share_over_16_ms']:.4%}), "
+        f"{result['num_over_16_ms_less_queueing']} of them whatever other programs did; memory "
+        f"{result['memory_first_mb']:.1f} to {result['memory_last_mb']:.1f} MB",
         file=sys.stderr,
     )
 
