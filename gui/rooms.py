@@ -118,6 +118,7 @@ class Rooms(QObject):
         self.tray.quit_requested.connect(self.leaving.quit)
         self.notifier.opened.connect(window.come_forward)
         self.leaving.left.connect(self.leave)
+        self.leaving.notice_posted.connect(self.notifier.notify)
         selection = self.page.queue_card.view.selectionModel()
         selection.selectionChanged.connect(self._on_selection_changed)
         keys = (

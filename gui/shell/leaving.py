@@ -26,6 +26,7 @@ class Leaving(QObject):
     """Asks, saves the window's place, and ends the program."""
 
     left = Signal()
+    notice_posted = Signal(str, str, str)  # level, title, message: for the desktop, as the window is not to be seen
 
     def __init__(
         self,
@@ -78,9 +79,8 @@ class Leaving(QObject):
     def _tell_of_tray(self) -> None:
         if not self._state.has_told_of_tray:
             self._state.has_told_of_tray = True
-            self._tray.show_message(
-                "info", "Everstep", self.tr("Training goes on. The icon here brings the window back.")
-            )
+            words = self.tr("Training goes on. The icon in the tray brings the window back.")
+            self.notice_posted.emit("info", "Everstep", words)
 
     def _stop_and_go(self) -> None:
         reply = self._actions.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,16 @@ def desktop() -> Iterator[Desktop]:
         made = Desktop(Path(scratch))
         yield made
         made.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(desktop: Desktop) -> Iterator[None]:
+    """Whatever a window warned of, its faults and its crashes fail the test that it happened in."""
+    log = desktop.folder / "state" / "everstep" / "window.log"
+    before = log.stat().st_size if log.exists() else 0
+    yield
+    said = log.read_bytes()[before:].decode(errors="replace") if log.exists() else ""
+    assert not re.findall(r"^.*(?: WARNING | ERROR | CRITICAL |Fatal Python error).*$", said, re.MULTILINE), said
 
 
 @pytest.fixture(scope="session")

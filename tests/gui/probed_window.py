@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QPoint, QRect, Qt, Signal
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QSystemTrayIcon, QWidget
 
 import main
 
@@ -45,7 +45,18 @@ class Probe(QObject):
     def _on_asked(self, answer: Any) -> None:
         windows = [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
         found = [described(child) for window in windows for child in [window, *window.findChildren(QWidget)]]
+        for icon in QApplication.instance().findChildren(QSystemTrayIcon):
+            if icon.isVisible():
+                found.append(described_icon(icon))
         answer.put([widget for widget in found if widget is not None])
+
+
+def described_icon(icon: QSystemTrayIcon) -> dict[str, Any]:
+    """The icon in the tray, in the words of a widget."""
+    place = icon.geometry()
+    words = dict.fromkeys(("name", "about", "title"), "")
+    rect = [place.x(), place.y(), place.width(), place.height()]
+    return {**words, "class": "QSystemTrayIcon", "text": icon.toolTip(), "rect": rect, "active": False}
 
 
 def described(widget: QWidget) -> dict[str, Any] | None:

@@ -153,6 +153,28 @@ def _second_start(desktop: Desktop, engine: Engine, path: Path) -> subprocess.Po
     return subprocess.Popen([*command, *words], env=desktop.environment, cwd="/")
 
 
+def test_tray_icon_brings_the_window_back_and_its_menu_pauses(
+    desktop: Desktop, engine: Engine, window: OpenWindow, tmp_path: Path
+) -> None:
+    train_for_long(engine, tmp_path / "long.jsonl", seed=12)
+    desktop.press("ctrl+w")
+    until(window.is_hidden, "the window is hidden")
+    window.the("QSystemTrayIcon", text="Everstep · Training")
+
+    def menu() -> object:
+        icon = window.the("QSystemTrayIcon")  # a tray may still be moving its icons
+        desktop.click(icon, button=3)
+        time.sleep(0.5)
+        return window.find("QMenu")
+
+    until(menu, "the menu of the icon")
+    desktop.press("Down", "Down", "Return")  # Open, Pause
+    window.the("QSystemTrayIcon", text="Everstep · Paused")
+    assert engine.api.call("status")["run_state"] == "paused"
+    desktop.click(window.the("QSystemTrayIcon"))
+    window.the("MainWindow")
+
+
 def test_closing_without_a_tray_asks_and_ends_the_window_but_not_the_training(
     desktop: Desktop, engine: Engine, window: OpenWindow, tmp_path: Path
 ) -> None:
