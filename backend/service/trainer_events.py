@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from backend.contract.errors import DamagedError, NotFoundError
 from backend.contract.events import EvaluationDone, Notice, SampleDone
@@ -155,14 +154,15 @@ def _on_step(tx: Transaction, reading: Reading, step: Step) -> None:
 
 
 def _on_checkpoint(tx: Transaction, reading: Reading, saved: CheckpointSaved) -> None:
-    if not Path(saved.path).exists():
-        return  # read a second time, long after it was retired or set aside
+    folder = checkpoints.at_home(reading.workspace, saved.path, saved.manifest_sha256)
+    if folder is None:
+        return  # read a second time, long after it was retired or set aside, or another workspace's
     try:
-        meta = checkpoints.read_meta(Path(saved.path))
+        meta = checkpoints.read_meta(folder)
     except DamagedError as problem:
         tx.record(Notice(at=tx.now, level="error", title=problem.title, message=problem.message, job_id=saved.job_id))
         return
-    view = checkpoints.index(tx, saved, meta)
+    view = checkpoints.index(tx, saved, meta, folder=folder)
     problems = reading.problems.get(saved.path, [])
     if problems:
         checkpoints.set_aside(tx, reading.workspace, view, problems)
@@ -172,10 +172,10 @@ def _on_checkpoint(tx: Transaction, reading: Reading, saved: CheckpointSaved) ->
         queue.set_cursor(tx, saved.job_id, saved.job_step)
 
 
-def read_back(saved: CheckpointSaved) -> list[str]:
+def read_back(workspace: Workspace, saved: CheckpointSaved) -> list[str]:
     """Compare a folder just committed with what the trainer says it committed. Slow."""
-    folder = Path(saved.path)
-    return durable.verify_folder(folder, saved.manifest_sha256) if folder.exists() else []
+    folder = checkpoints.at_home(workspace, saved.path, saved.manifest_sha256)
+    return durable.verify_folder(folder, saved.manifest_sha256) if folder is not None else []
 
 
 def _on_job_started(tx: Transaction, event: JobStarted) -> None:

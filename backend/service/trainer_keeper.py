@@ -166,7 +166,7 @@ class TrainerKeeper:
         saved = [event for event in events if isinstance(event, CheckpointSaved)]
         problems = {}
         for checkpoint in saved:
-            problems[checkpoint.path] = await core.with_files(trainer_events.read_back, checkpoint)
+            problems[checkpoint.path] = await core.with_files(trainer_events.read_back, core.workspace, checkpoint)
         reading = Reading(
             workspace=core.workspace,
             attempt_seq=attempt.attempt_seq,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ def _highest(tx: Transaction) -> int:
 def _highest_name(folder: Path, pattern: re.Pattern[str]) -> int:
     """The highest attempt among the names in a folder; 0 without any."""
     try:
-        found = [pattern.match(name) for name in os.listdir(folder)]
+        found = [pattern.match(path.name) for path in folder.iterdir()]
     except FileNotFoundError:
         return 0
     return max((int(match[1]) for match in found if match), default=0)

@@ -11,13 +11,16 @@ from typing import Any
 
 import msgspec
 
-from backend.contract.errors import DamagedError, NotFoundError
+from backend.contract.errors import ConflictError, DamagedError, NotFoundError
 from backend.contract.events import CheckpointCommitted, Notice
 from backend.contract.models import CheckpointView
 from backend.contract.spool import CheckpointMeta, CheckpointSaved
 from backend.formats.workspace import Workspace
 from backend.store import durable, meta
 from backend.store.database import Transaction
+
+PREFIX = "step-"
+"""Folders in current_model/ that begin so are checkpoints; everything else there is left alone."""
 
 _NAMES = (
     "checkpoint_id",
@@ -36,6 +39,27 @@ _NAMES = (
 _COLUMNS = ", ".join(_NAMES)
 
 
+def is_at_home(workspace: Workspace, folder: Path) -> bool:
+    """Whether a checkpoint lies in this workspace's own current_model/: nothing else is ever indexed, moved, removed."""
+    return folder.parent == workspace.current_model and folder.name.startswith(PREFIX) and not folder.is_symlink()
+
+
+def at_home(workspace: Workspace, path: str, manifest_sha256: str) -> Path | None:
+    """Where the checkpoint once saved as `path` lies in this workspace, which may have been moved or copied since:
+    the folder of that name, if it is the same one; else None."""
+    folder = workspace.current_model / Path(path).name
+    if not is_at_home(workspace, folder) or not folder.exists():
+        return None
+    return folder if folder == Path(path) or _has_manifest(folder, manifest_sha256) else None
+
+
+def _has_manifest(folder: Path, manifest_sha256: str) -> bool:
+    try:
+        return durable.read_manifest(folder).sha256 == manifest_sha256
+    except (OSError, ValueError):
+        return False
+
+
 def read_meta(folder: Path) -> CheckpointMeta:
     """What the manifest says. Raises DamagedError."""
     try:
@@ -49,16 +73,22 @@ def verify(view: CheckpointView, *, moved: Callable[[], None] = lambda: None) ->
     return durable.verify_folder(Path(view.path), view.manifest_sha256, moved=moved)
 
 
-def index(tx: Transaction, saved: CheckpointSaved, meta: CheckpointMeta) -> CheckpointView:
-    """Put a committed folder into the index, not yet verified; one that is there stays as it is."""
-    folder = Path(saved.path)
+def index(
+    tx: Transaction, saved: CheckpointSaved, meta: CheckpointMeta, *, folder: Path | None = None
+) -> CheckpointView:
+    """Put a committed folder into the index, not yet verified; one that is there stays as it is. `folder`: where it
+    lies now, if not where it was saved."""
+    folder = folder or Path(saved.path)
     return add(tx, folder, meta, manifest_sha256=saved.manifest_sha256, size_bytes=saved.size_bytes)
 
 
 def add(
     tx: Transaction, folder: Path, meta: CheckpointMeta, *, manifest_sha256: str, size_bytes: int
 ) -> CheckpointView:
-    """Index a folder by what its manifest says; one that is there stays as it is."""
+    """Index a folder by what its manifest says; one that is there stays as it is. Raises ConflictError (code outside)
+    for one that does not lie in this workspace's current_model/."""
+    if not is_at_home(Workspace(tx.root), folder):
+        raise ConflictError(f"{folder} is no checkpoint of this workspace; it was left alone.", code="outside")
     path = tx.relative(folder)
     known = tx.one(f"SELECT {_COLUMNS} FROM checkpoints WHERE path = ?", (path,))
     if known is not None and _view(tx, known).manifest_sha256 == manifest_sha256:
@@ -100,6 +130,8 @@ def mark_verified(tx: Transaction, checkpoint_id: int) -> CheckpointView:
 
 def set_aside(tx: Transaction, workspace: Workspace, view: CheckpointView, problems: list[str]) -> str:
     """Move a damaged checkpoint to quarantine/ and say so in a Notice; returns the sentence."""
+    if not is_at_home(workspace, Path(view.path)):
+        raise ConflictError(f"{view.path} is no checkpoint of this workspace; it was left alone.", code="outside")
     kept = quarantine(workspace, Path(view.path))
     tx.put("checkpoints", {"checkpoint_id": view.checkpoint_id, "state": "quarantined", "verified_at": None})
     return tell_damaged(tx, Path(view.path), problems, kept)
@@ -152,6 +184,20 @@ def state(tx: Transaction, checkpoint_id: int) -> str:
     """present, retiring, retired, quarantined or missing."""
     row = tx.one("SELECT state FROM checkpoints WHERE checkpoint_id = ?", (checkpoint_id,))
     return str(row[0]) if row else "missing"
+
+
+def bring_home(tx: Transaction, workspace: Workspace, view: CheckpointView) -> None:
+    """A row that points outside, left by a workspace that was moved or copied, points at the same checkpoint here, to
+    be read back; where there is none the row counts as missing. What lies outside is not touched."""
+    folder = at_home(workspace, view.path, view.manifest_sha256)
+    path = tx.relative(folder) if folder is not None else ""
+    if not path or tx.one("SELECT 1 FROM checkpoints WHERE path = ?", (path,)) is not None:
+        set_state(tx, view, "missing")
+    else:
+        tx.put(
+            "checkpoints",
+            {"checkpoint_id": view.checkpoint_id, "path": path, "state": "present", "verified_at": None},
+        )
 
 
 def set_state(tx: Transaction, view: CheckpointView, state: str) -> None:

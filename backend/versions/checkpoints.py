@@ -18,6 +18,8 @@ from backend.store import durable
 from backend.store.database import Database, Transaction
 from backend.versions import checkpoint_index, lineages
 from backend.versions.checkpoint_index import (
+    PREFIX,
+    at_home,
     get,
     index,
     job_steps,
@@ -31,6 +33,7 @@ from backend.versions.checkpoint_index import (
 
 __all__ = [
     "Reconciled",
+    "at_home",
     "get",
     "index",
     "job_steps",
@@ -42,10 +45,6 @@ __all__ = [
     "set_aside",
     "verify",
 ]
-
-PREFIX = "step-"
-"""Folders in current_model/ that begin so are checkpoints; everything else there is left alone."""
-
 
 @dataclass(frozen=True)
 class Reconciled:
@@ -64,8 +63,7 @@ def reconcile(database: Database, workspace: Workspace, *, moved: Callable[[], N
     """
     result = Reconciled()
     folders = _folders(workspace)
-    rows = database.read(lambda tx: checkpoint_index.in_state(tx, "present", "retiring", "missing"))
-    known = {Path(view.path).name: view for view in rows}
+    known = {Path(view.path).name: view for view in _known(database, workspace)}
     for name, folder in folders.items():
         _take(database, workspace, folder, known.get(name), result, moved)
     absent = [view for name, view in known.items() if name not in folders]
@@ -73,6 +71,26 @@ def reconcile(database: Database, workspace: Workspace, *, moved: Callable[[], N
     result.missing.extend(gone)
     _read_head_back(database, workspace, result, moved)
     return result
+
+
+def _known(database: Database, workspace: Workspace) -> list[CheckpointView]:
+    """Rows of folders that are or were in current_model/."""
+
+    def rows(tx: Transaction) -> list[CheckpointView]:
+        return checkpoint_index.in_state(tx, "present", "retiring", "missing")
+
+    def is_outside(view: CheckpointView) -> bool:
+        return not checkpoint_index.is_at_home(workspace, Path(view.path))
+
+    def bring_home(tx: Transaction) -> None:
+        for view in filter(is_outside, rows(tx)):
+            checkpoint_index.bring_home(tx, workspace, view)
+
+    known = database.read(rows)
+    if any(map(is_outside, known)):
+        database.run(bring_home)
+        known = [view for view in database.read(rows) if not is_outside(view)]
+    return known
 
 
 def _folders(workspace: Workspace) -> dict[str, Path]:

@@ -19,7 +19,8 @@ FEWEST_KEPT = 2
 def plan(tx: Transaction, keep: int) -> list[CheckpointView]:
     """Checkpoints of the current lineage that may go, oldest first.
 
-    Never the newest verified one, nothing while the newest is not verified, nothing that was not verified.
+    Never the newest verified one, nothing while the newest is not verified, nothing that was not verified, nothing that
+    lies elsewhere than in this workspace's current_model/.
     """
     lineage = lineages.current(tx)
     if lineage is None:
@@ -28,7 +29,9 @@ def plan(tx: Transaction, keep: int) -> list[CheckpointView]:
     head = checkpoint_index.newest(tx, lineage.lineage_id)
     if head is None or present[0].checkpoint_id != head.checkpoint_id:
         return []
-    verified = [view for view in present if view.verified_at is not None]
+    workspace = Workspace(tx.root)
+    own = [view for view in present if checkpoint_index.is_at_home(workspace, Path(view.path))]
+    verified = [view for view in own if view.verified_at is not None]
     beyond = verified[max(keep, FEWEST_KEPT) :]
     return [view for view in reversed(beyond) if view.checkpoint_id != head.checkpoint_id]
 
@@ -39,11 +42,13 @@ def carry_out(database: Database, keep: int) -> list[CheckpointView]:
     Marked before it is removed: after a crash in between the folder is still whole and reconcile counts it again.
     Raises StorageError when the disk refuses.
     """
+    workspace = Workspace(database.path.parent)
     doomed = database.run(lambda tx: _mark(tx, keep))
     try:
-        for unfinished in Workspace(database.path.parent).current_model.glob(f"{durable.TMP_PREFIX}purge-*"):
+        for unfinished in workspace.current_model.glob(f"{durable.TMP_PREFIX}purge-*"):
             durable.remove_tree(unfinished)  # a removal of ours that a crash cut short
         for view in doomed:
+            _require_own(workspace, view)
             durable.remove_tree(Path(view.path))
             database.run(partial(checkpoint_index.set_state, view=view, state="retired"))
     except OSError as problem:
@@ -51,6 +56,15 @@ def carry_out(database: Database, keep: int) -> list[CheckpointView]:
             f"An old checkpoint could not be removed: {problem.strerror}.", hint="See that the disk is healthy."
         ) from problem
     return doomed
+
+
+def _require_own(workspace: Workspace, view: CheckpointView) -> None:
+    """The last look before a removal: whatever the index says, only what lies in our current_model/ goes."""
+    if not checkpoint_index.is_at_home(workspace, Path(view.path)):
+        raise StorageError(
+            f"{view.path} is no checkpoint of this workspace and was not removed.",
+            hint="Nothing has to be done; everything lies where it was.",
+        )
 
 
 def _mark(tx: Transaction, keep: int) -> list[CheckpointView]:

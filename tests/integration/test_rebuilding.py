@@ -78,3 +78,29 @@ def test_new_file_goes_on_from_checkpoints_taken_into_a_new_workspace(
         assert service.call("status")["checkpoint_step"] == 18
     finally:
         service.close()
+
+
+def test_copy_of_a_workspace_never_touches_the_original(three_trained: RunningService, tmp_path: Path) -> None:
+    old = three_trained.workspace
+    (tmp_path / "other").mkdir()
+    shutil.copytree(old.root, tmp_path / "other" / "workspace")
+    before = sorted(path.relative_to(old.root) for path in old.root.rglob("*"))
+    service = RunningService(tmp_path / "other" / "workspace")
+    try:
+        for path in service.workspace.root.glob("everstep.db*"):
+            path.unlink()
+        lines = service.workspace.journal.read_bytes().splitlines(keepends=True)
+        cut = max(place for place, line in enumerate(lines) if b'"boot_id"' in line)
+        service.workspace.journal.write_bytes(b"".join(lines[: cut + 1]))
+        service.configure(validation_max_rows=0, keep_checkpoints=2)
+        service.start()
+        listed = service.call("checkpoints.list")["checkpoints"]
+        assert {str(Path(one["path"]).parent) for one in listed} == {str(service.workspace.current_model)}
+        for name in ("d.jsonl", "e.jsonl", "f.jsonl"):
+            (job_id,) = service.add(service.file(name))
+            service.until_state(job_id, "finished")
+        service.until(lambda: (4, 1) not in checkpoints(service))
+        end(service)
+    finally:
+        service.close()
+    assert sorted(path.relative_to(old.root) for path in old.root.rglob("*")) == before

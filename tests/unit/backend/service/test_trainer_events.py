@@ -246,7 +246,7 @@ def test_checkpoint_that_is_gone_already_is_not_spoken_of(desk: Desk) -> None:
         size_bytes=1,
         seconds=0.0,
     )
-    assert trainer_events.read_back(saved) == []
+    assert trainer_events.read_back(desk.workspace, saved) == []
     desk.apply(desk.started(), saved)
     assert desk.notices() == []
 

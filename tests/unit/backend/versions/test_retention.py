@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from backend.contract.errors import StorageError
+from backend.contract.errors import ConflictError, StorageError
 from backend.contract.models import LineageView
 from backend.contract.spool import CheckpointSaved
 from backend.formats.workspace import Workspace
 from backend.store import durable, failpoints
 from backend.store.database import Database
-from backend.versions import checkpoints, lineages, retention
+from backend.versions import checkpoint_index, checkpoints, lineages, retention
 from tests.unit.backend.versions.conftest import Save
 
 
@@ -123,3 +124,55 @@ def test_carry_out_without_a_lineage_does_nothing(database: Database, workspace:
     folder: Path = save(5)
     assert retention.carry_out(database, 2) == []
     assert folder.exists()
+
+
+def test_nothing_outside_the_workspace_is_indexed_moved_or_removed(
+    database: Database, workspace: Workspace, lineage: LineageView, save: Save
+) -> None:
+    fill(database, workspace, save, 5, 10, 15, 20)
+    other = workspace.root / "another" / "current_model"
+    other.mkdir(parents=True)
+    foreign = shutil.copytree(workspace.current_model / "step-00000005-000001", other / "step-00000005-000001")
+    link = workspace.current_model / "step-00000006-000001"
+    link.symlink_to(foreign)
+    for folder in (foreign, link):
+        meta = checkpoints.read_meta(folder)
+        with pytest.raises(ConflictError, match="no checkpoint of this workspace"):
+            database.run(
+                lambda tx, folder=folder, meta=meta: checkpoint_index.add(
+                    tx, folder, meta, manifest_sha256="x", size_bytes=1
+                )
+            )
+    oldest = database.read(lambda tx: checkpoints.list_checkpoints(tx))[-1]
+    view = database.run(
+        lambda tx: (
+            tx.put("checkpoints", {"checkpoint_id": oldest.checkpoint_id, "path": str(foreign)}),
+            checkpoints.get(tx, oldest.checkpoint_id),
+        )[1]
+    )
+    assert planned(database, 2) == [10], "the foreign one is not among them"
+    with pytest.raises(ConflictError, match="no checkpoint of this workspace"):
+        database.run(lambda tx: checkpoints.set_aside(tx, workspace, view, ["damaged"]))
+    with pytest.raises(StorageError, match="no checkpoint of this workspace"):
+        retention._require_own(workspace, view)
+    assert [view.global_step for view in retention.carry_out(database, 2)] == [10]
+    assert (foreign / "MANIFEST.json").exists()
+
+
+def test_reconcile_brings_rows_home_that_point_into_the_workspace_this_is_a_copy_of(
+    database: Database, workspace: Workspace, lineage: LineageView, save: Save
+) -> None:
+    fill(database, workspace, save, 5, 10, 15)
+    other = workspace.root / "another" / "current_model"
+    shutil.copytree(workspace.current_model, other)
+    shutil.rmtree(workspace.current_model / "step-00000005-000001")
+    (workspace.current_model / "step-00000010-000001" / "adapter_config.json").write_text("damaged")
+    for view in database.read(lambda tx: checkpoints.list_checkpoints(tx)):
+        row = {"checkpoint_id": view.checkpoint_id, "path": str(other / Path(view.path).name)}
+        database.run(lambda tx, row=row: tx.put("checkpoints", row))
+    found = checkpoints.reconcile(database, workspace)
+    assert len(found.damaged) == 1
+    (left,) = database.read(lambda tx: checkpoints.list_checkpoints(tx))
+    assert left.path == str(workspace.current_model / "step-00000015-000001")
+    assert sorted(path.name for path in other.iterdir()) == [f"step-000000{step}-000001" for step in ("05", "10", "15")]
+    assert checkpoints.reconcile(database, workspace).missing == []
