@@ -18,7 +18,7 @@ class BaseModelView(Struct, frozen=True, kw_only=True):
     num_parameters: int = 0
     tokenizer_sha256: str = ""
     state: str = "ready"
-    """fetching, converting, ready or failed."""
+    """fetching, converting, ready, failed or damaged."""
     reason: str = ""
     progress: float | None = None
     """0..1 while fetching or converting, None when unknown."""

@@ -282,8 +282,8 @@ class ExitRecord(Struct, frozen=True, kw_only=True):
     """`exit.json`: why the trainer ended, written by itself."""
 
     reason: str
-    """stopped, out_of_memory, non_finite, disk_full, storage, bad_checkpoint, bad_model, bad_assignment or
-    internal."""
+    """stopped, out_of_memory, non_finite, disk_full, storage, bad_checkpoint, bad_base, bad_model, bad_assignment
+    or internal."""
     error: ErrorBody | None = None
     traceback: str = ""
     job_id: int | None = None

@@ -31,7 +31,7 @@ from backend.contract.models import (
 )
 from backend.machine.disk import free_bytes
 from backend.queue import queue
-from backend.service import base_rules, children, intake
+from backend.service import base_damage, base_rules, children, intake
 from backend.service.base_rules import FoundModel
 from backend.service.core import Core
 from backend.store import durable
@@ -79,10 +79,14 @@ class BasesIntake:
         """At start: what a service before this one was preparing is not coming any more."""
 
         def work(tx: Transaction) -> None:
+            in_force = bases.current(tx)
             for base in bases.list_bases(tx):
-                if base.state in ("fetching", "converting"):
-                    reason = "The service ended meanwhile. Set it again."
-                    bases.put(tx, msgspec.structs.replace(base, state="failed", reason=reason, progress=None))
+                if base.state not in ("fetching", "converting"):
+                    continue
+                reason = "The service ended meanwhile. Set it again."
+                # One in force was being set again: what is there is looked at when it is loaded.
+                state = base_damage.DAMAGED if in_force is not None and base.base_id == in_force.base_id else "failed"
+                bases.put(tx, msgspec.structs.replace(base, state=state, reason=reason, progress=None))
 
         await self._core.run(work)
         await self._core.with_files(durable.remove_stale, self._core.workspace.base_models)
@@ -95,7 +99,10 @@ class BasesIntake:
             raise ConflictError(
                 "A file is being trained.", hint="Let it finish, `skip` it or `stop --now`; then set the base model."
             )
+        in_force = await self._core.read(bases.current)
         view, prepare = await self._core.with_files(self._plan, source, revision)
+        if in_force is not None and in_force.state == base_damage.DAMAGED and in_force.source == view.source:
+            view = msgspec.structs.replace(view, base_id=in_force.base_id, folder=in_force.folder)
         self._view = view
         self._preparing = asyncio.create_task(self._prepare(view, prepare), name="base model")
         await asyncio.wait({self._preparing}, timeout=_FIRST_ANSWER_SECONDS)
@@ -156,6 +163,7 @@ class BasesIntake:
 
     async def _prepare(self, view: BaseModelView, prepare: Callable[[BaseModelView], Any]) -> None:
         core = self._core
+        before = await core.read(lambda tx: next((b for b in bases.list_bases(tx) if b.base_id == view.base_id), None))
         try:
             self._view = await core.run(lambda tx: bases.put(tx, view))
             found: FoundModel = await prepare(view)
@@ -167,7 +175,8 @@ class BasesIntake:
             failed = msgspec.structs.replace(view, state="failed", reason=reason, progress=None)
             self._view, self._failed_at = failed, time.monotonic()
             log.error("Base model %s failed: %s", view.base_id, reason)
-            await core.run(lambda tx: bases.put(tx, failed))
+            kept = failed if before is None or before.state == "failed" else before
+            await core.run(lambda tx: bases.put(tx, kept))  # one that was there is no worse for it
         core.wake()
 
     def _put_in_force(self, tx: Transaction, view: BaseModelView, found: FoundModel) -> None:
@@ -267,14 +276,23 @@ class BasesIntake:
         folder = Path(view.folder)
 
         def work() -> FoundModel:
+            quarantine, expected = self._core.workspace.quarantine, {}
             if folder.exists():
                 if not durable.verify_folder(folder):
                     return base_rules.inspect(folder)
-                durable.move(folder, self._core.workspace.quarantine / f"{folder.name}-{time.time_ns()}")
+                expected = _weights(folder)
+                durable.move(folder, quarantine / f"{folder.name}-{time.time_ns()}")
             try:
                 durable.commit_folder(folder, fill)
             except (OSError, ValueError) as problem:
                 raise StorageError(f"{folder.name} could not be written: {problem}.") from None
+            if expected and _weights(folder) != expected:
+                durable.move(folder, quarantine / f"{folder.name}-{time.time_ns()}-other")
+                raise ModelError(
+                    f"{view.source} is another model now than the one that training began with.",
+                    hint="Name the folder, file or revision it was made from, or set another base model and start "
+                    "anew with `lineage new`.",
+                )
             return base_rules.inspect(folder)
 
         return await self._core.with_files(work)
@@ -299,6 +317,15 @@ class BasesIntake:
             told = self._view
             task = asyncio.get_running_loop().create_task(self._core.run(lambda tx: bases.put(tx, told)))
             task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+
+def _weights(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and sha256 of the weights as they were put there; {} where the manifest does not say."""
+    try:
+        files = durable.read_manifest(folder).files
+    except (OSError, ValueError):
+        return {}
+    return {name: entry for name, entry in files.items() if name.endswith(".safetensors")}
 
 
 def _require_success(end: children.ChildEnd, out: Path, what: str) -> None:

@@ -17,12 +17,13 @@ from backend.contract.status import RunState
 from backend.machine.clock import until_set
 from backend.machine.disk import free_bytes, size_words
 from backend.queue import queue
-from backend.service import assignments, intent, trainer_events
+from backend.service import assignments, base_damage, intent, trainer_events
 from backend.service.core import Core
 from backend.service.decision import Decision, Facts, decide
 from backend.service.trainer_keeper import TrainerKeeper
 from backend.store import durable
 from backend.store.database import Transaction
+from backend.versions import bases
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Dispatcher:
 
     def _read(self, tx: Transaction) -> _Stored:
         active = queue.active(tx)
-        upcoming = active or queue.next_runnable(tx)
+        upcoming = active or (None if base_damage.hindrance(bases.current(tx)) else queue.next_runnable(tx))
         process = self._keeper.current
         fits = process is None or upcoming is None or assignments.fits(tx, process, upcoming.job_id)
         return _Stored(

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from backend.contract.jobs import JobState
 from backend.contract.status import RunState
 from backend.queue import queue
-from backend.service import intent
+from backend.service import base_damage, intent
 from backend.service.core import Core
 from backend.store.database import Transaction
+from backend.versions import bases
 
 _TICK_SECONDS = 0.25
 _QUIET_TICKS = 4
@@ -36,7 +37,8 @@ def look(tx: Transaction, *, stop_file: bool) -> Rest:
     """What the database says is left to do."""
     counts = queue.counts(tx)
     active = queue.active(tx)
-    may_train = intent.run_state(tx) is RunState.RUNNING and not stop_file
+    is_hindered = base_damage.needs_person(bases.current(tx))
+    may_train = intent.run_state(tx) is RunState.RUNNING and not stop_file and not is_hindered
     can_start = active is not None or queue.next_runnable(tx) is not None
     return Rest(
         is_idle=JobState.CHECKING not in counts and not (may_train and can_start),

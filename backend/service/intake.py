@@ -22,7 +22,7 @@ from backend.datasets.staging import Staged
 from backend.formats.order import num_steps
 from backend.machine.clock import until_set
 from backend.queue import queue
-from backend.service import children
+from backend.service import base_damage, children
 from backend.service.assignments import NO_BASE
 from backend.service.core import Core
 from backend.store import durable
@@ -108,12 +108,13 @@ class Checking:
         def find(tx: Transaction) -> _Task | None:
             job = queue.first_in(tx, [JobState.CHECKING])
             base = bases.current(tx)
-            if base is None or base.state != "ready":
+            hindrance = base_damage.hindrance(base)
+            if base is None or base_damage.needs_person(base):
                 while job is not None:
-                    queue.block(tx, job.job_id, NO_BASE)
+                    queue.block(tx, job.job_id, hindrance or NO_BASE)
                     job = queue.first_in(tx, [JobState.CHECKING])
                 return None
-            if job is None:
+            if job is None or hindrance:
                 return None
             settings = queue.settings_of(tx, job.job_id)
             return _Task(job=job, settings=settings, base=base, validation=validation.current(tx))

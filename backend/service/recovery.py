@@ -9,7 +9,7 @@ from backend.contract.jobs import JobState, JobView
 from backend.contract.status import RunState
 from backend.formats.workspace import Workspace
 from backend.queue import queue
-from backend.service import intent, trainer_events
+from backend.service import base_damage, intent, trainer_events
 from backend.service.assignments import RECOVERING
 from backend.store.database import Transaction
 from backend.supervisor.outcome import EndKind, Outcome
@@ -45,6 +45,8 @@ def settle(tx: Transaction, workspace: Workspace, death: Death, budget: RestartB
     """Move the active job to where it belongs after this end of its trainer."""
     outcome = death.outcome
     intent.set_ended_turn(tx, intent.last_turn(tx))
+    if outcome.kind is EndKind.BAD_BASE:
+        base_damage.note(tx, outcome.sentence)
     job = queue.active(tx)
     if job is None:
         return Settled(error=None if outcome.kind is EndKind.ORDERLY else outcome.sentence)
@@ -59,6 +61,9 @@ def settle(tx: Transaction, workspace: Workspace, death: Death, budget: RestartB
     if outcome.kind in _NEEDS_YOU:
         queue.block(tx, job.job_id, outcome.sentence)
         return _tell(tx, job, outcome, done="The file waits for you; the queue goes on.")
+    if outcome.kind is EndKind.BAD_BASE:
+        queue.interrupt(tx, job.job_id, "waits for the base model, which is damaged")
+        return Settled(error=outcome.sentence)
     if outcome.kind in _FAILS:
         queue.fail(tx, job.job_id, outcome.sentence)
         return _tell(tx, job, outcome, done="The queue goes on with the next file.")

@@ -21,7 +21,7 @@ from backend.machine import processes
 from backend.machine.load import LoadMeter
 from backend.queue import queue
 from backend.queue.jobs import WaitingTotals
-from backend.service import intent
+from backend.service import base_damage, intent
 from backend.service.assignments import RECOVERING
 from backend.service.core import Core
 from backend.store import history
@@ -101,6 +101,10 @@ class StatusBoard:
         activity = _activity(view, is_checking=JobState.CHECKING in counts, holds_by_itself=holds)
         troubled = queue.first_in(tx, _NEEDS_YOU) if activity is Activity.NEEDS_YOU else None
         sentence = self._sentence(view, activity, troubled)
+        hindrance = base_damage.hindrance(base)
+        if hindrance and activity in (Activity.IDLE, Activity.CHECKING, Activity.NEEDS_YOU):
+            activity = Activity.NEEDS_YOU if base_damage.needs_person(base) else activity
+            sentence = hindrance
         return msgspec.structs.replace(view, activity=activity, sentence=sentence)
 
     def queue_status(self, tx: Transaction) -> QueueStatus:

@@ -14,7 +14,7 @@ from backend.contract.jobs import JobState
 from backend.contract.results import Done
 from backend.contract.status import RunState, StatusView
 from backend.queue import queue
-from backend.service import intent
+from backend.service import base_damage, intake, intent
 from backend.service.desk import Desk
 from backend.store.database import Transaction
 
@@ -51,6 +51,8 @@ async def resume(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
         intent.set_pause_frees(tx, False)
         intent.set_stops_after_file(tx, False)
         intent.set_run_state(tx, RunState.RUNNING, "resume")
+        if base_damage.trust_again(tx):
+            intake.recheck_waiting(tx, only_blocked=True)
         desk.keeper.budget.forget()
         desk.keeper.not_before = 0.0
         desk.core.unstored_run_state = None

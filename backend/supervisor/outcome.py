@@ -24,6 +24,8 @@ class EndKind(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     NON_FINITE = "non_finite"
     BAD_CHECKPOINT = "bad_checkpoint"
+    BAD_BASE = "bad_base"
+    """The base model on disk is damaged; no file would fare better."""
     BAD_MODEL = "bad_model"
     BAD_ASSIGNMENT = "bad_assignment"
     STORAGE = "storage"
@@ -38,6 +40,7 @@ _REASONS = {
     "disk_full": EndKind.STORAGE,
     "storage": EndKind.STORAGE,
     "bad_checkpoint": EndKind.BAD_CHECKPOINT,
+    "bad_base": EndKind.BAD_BASE,
     "bad_model": EndKind.BAD_MODEL,
     "bad_assignment": EndKind.BAD_ASSIGNMENT,
     "internal": EndKind.CRASHED,

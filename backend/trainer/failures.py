@@ -52,6 +52,13 @@ class BadCheckpointError(DamagedError):
     title = "Damaged checkpoint"
 
 
+class DamagedBaseError(DamagedError):
+    """The base model on disk is not what was put there; no file is to blame."""
+
+    code = "bad_base"
+    title = "The base model is damaged"
+
+
 class BadAssignmentError(ConflictError):
     """Assignment, checkpoint and file do not fit together."""
 
@@ -87,7 +94,7 @@ def write_exit_record(spool: Path, record: ExitRecord) -> None:
 
 
 def _reason(problem: BaseException) -> str:
-    if isinstance(problem, (NonFiniteError, OutOfMemoryError, BadCheckpointError, BadAssignmentError)):
+    if isinstance(problem, (NonFiniteError, OutOfMemoryError, BadCheckpointError, DamagedBaseError, BadAssignmentError)):
         return type(problem).code
     if isinstance(problem, StorageError):
         return "disk_full" if problem.body().code == "disk_full" else "storage"

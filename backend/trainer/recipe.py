@@ -33,12 +33,20 @@ from backend.store.durable import make_folder, remove_stale
 from backend.trainer.budget import measure_token_budget
 from backend.trainer.checkpoint import folder_name
 from backend.trainer.due import DueWork
-from backend.trainer.failures import BadAssignmentError, BadCheckpointError, LeaveJob, storage_error
+from backend.trainer.failures import (
+    BadAssignmentError,
+    BadCheckpointError,
+    DamagedBaseError,
+    LeaveJob,
+    NonFiniteError,
+    storage_error,
+)
 from backend.trainer.gate import Gate
 from backend.trainer.loop import train_step
 from backend.trainer.memory import MemoryGauge, physical_cores
 from backend.trainer.run import Run
 from backend.trainer.saving import Saver
+from backend.trainer.soundness import require_sound_base
 from backend.trainer.spool import POLL_SECONDS, Commands, EventLog
 from backend.trainer.warm import WarmModel, start_meta
 from backend.trainer.world import World
@@ -68,8 +76,12 @@ class Recipe:
             self._last_turn = (assignment.job_id, assignment.turn)
             try:
                 self._work_on(assignment)
-            except BadCheckpointError:
-                raise  # ends the process: the service chooses another checkpoint
+            except (BadCheckpointError, DamagedBaseError):
+                raise  # ends the process: the service chooses another checkpoint, or waits for another base model
+            except NonFiniteError:
+                folder = Path(assignment.base.folder)
+                require_sound_base(folder, moved=self.events.progress.move, anew=True)  # before rows are blamed
+                raise
             except (BadInputError, DamagedError) as problem:  # a restart would meet the same model and file again
                 self._fail(assignment, problem)
             finally:

@@ -15,6 +15,7 @@ from backend.store.durable import read_manifest
 from backend.trainer import checkpoint
 from backend.trainer.model import Network, attach_adapter, detach_adapter, load_base
 from backend.trainer.optimiser import AdamW
+from backend.trainer.soundness import require_sound_base
 
 
 class WarmModel:
@@ -35,11 +36,12 @@ class WarmModel:
         self._state = state
 
     def prepare(self, assignment: Assignment, moved: Callable[[], None]) -> bool:
-        """Load what is missing. True when nothing had to be loaded. Raises ModelError, BadCheckpointError."""
+        """Load what is missing. True when nothing had to be loaded. Raises ModelError,
+        DamagedBaseError, BadCheckpointError."""
         base_key, shape_key = _keys(assignment)
         is_same = self._base_key == base_key and self._shape_key == shape_key and self.network is not None
         if not is_same:
-            self._build(assignment, base_key)
+            self._build(assignment, base_key, moved)
             assert self.network is not None
             self.network.watch_layers(moved)
             self._base_key, self._shape_key = base_key, shape_key
@@ -57,7 +59,7 @@ class WarmModel:
             self._state = (start.global_step, start.manifest_sha256)
         return False
 
-    def _build(self, assignment: Assignment, base_key: tuple[Any, ...]) -> None:
+    def _build(self, assignment: Assignment, base_key: tuple[Any, ...], moved: Callable[[], None]) -> None:
         settings = assignment.settings
         base = None
         if self.network is not None and self._base_key == base_key:
@@ -65,6 +67,7 @@ class WarmModel:
         self.network = self.optimiser = self._shape_key = self._state = None  # free before loading another
         if base is None:
             self._base_key = None
+            require_sound_base(Path(assignment.base.folder), moved=moved)
             base = load_base(Path(assignment.base.folder), settings, self.device)
         self.network = attach_adapter(base, settings, self.device)
         self.optimiser = AdamW(self.network.adapter.flat)

@@ -25,7 +25,7 @@ from backend.contract.spool import (
     Step,
     TrainerEvent,
 )
-from backend.store.durable import commit_file
+from backend.store.durable import commit_file, seal_folder
 from backend.trainer.model import Network, attach_adapter, load_base
 from backend.trainer.recipe import Recipe
 from backend.trainer.spool import Commands, EventLog
@@ -42,7 +42,14 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    return sealed_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def sealed_model(folder: Path) -> Path:
+    """A tiny model with the manifest that every base model of a workspace has."""
+    make_tiny_model(folder)
+    seal_folder(folder, {"kind": "base_model", "source": "tiny"})
+    return folder
 
 
 def settings(**changes: Any) -> TrainingSettings:

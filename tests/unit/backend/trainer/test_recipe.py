@@ -28,7 +28,7 @@ from backend.contract.spool import (
     Step,
     TrainerEvent,
 )
-from backend.store.durable import commit_file
+from backend.store.durable import commit_file, seal_folder
 from backend.trainer.failures import BadAssignmentError, BadCheckpointError
 from tests.fixtures.tiny_model import random_rows, write_token_store
 from tests.unit.backend.trainer.conftest import Rig, Trainer, losses, saved, settings, steps
@@ -408,7 +408,10 @@ def test_missing_tokens_fail_the_job_and_the_trainer_lives(rig: Rig) -> None:
 
 def test_a_folder_that_is_no_model_fails_the_job(rig: Rig) -> None:
     assignment = rig.assignment()
-    base = msgspec.structs.replace(assignment.base, folder=str(rig.root))
+    empty = rig.root / "base" / "empty"
+    empty.mkdir(parents=True)
+    seal_folder(empty, {"kind": "base_model"})
+    base = msgspec.structs.replace(assignment.base, folder=str(empty))
     trainer = rig.trainer()
     trainer.assign(msgspec.structs.replace(assignment, base=base))
     trainer.run_to_end()
