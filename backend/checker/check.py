@@ -226,10 +226,12 @@ class _Check:
         lost = stores.num_supervised_lost / max(1, stores.num_supervised_seen)
         if cut > _MAX_CUT_SHARE or lost > _MAX_LOST_SHARE:
             longer = -(-p95 // 64) * 64
+            is_validation = self._request.validation.mode == "whole"
+            again = "set the file again" if is_validation else "`queue retry` this job"
             raise DatasetError(
                 f"{name}: {cut:.0%} of its rows are longer than max_length {self._request.max_length} and "
                 f"{lost:.0%} of the answer tokens would be lost.",
-                hint=f"Set max_length to {longer} (95 % of the rows fit whole), or shorten the rows.",
+                hint=f"`config set max_length {longer}` (95 % of them fit whole), then {again}; or shorten the rows.",
                 code="too_long",
             )
 

@@ -66,8 +66,9 @@ _SETTINGS_INTRO = """\
 # Settings
 
 `python3 main.py config show` prints them, `python3 main.py config set KEY VALUE` changes one. They lie in `config.json`
-of the workspace. A file keeps the settings it was added with; a change holds for files added from then on. The room
-before the dot may be left out: `config set learning_rate 1e-4`.
+of the workspace. A file keeps the settings it was added with; a change holds for files added from then on, and for a
+file that failed or was blocked before its first step and is put back with `queue retry`. The room before the dot may be
+left out: `config set learning_rate 1e-4`.
 
 *Locked* settings give the adapter its shape: they are free until the first checkpoint and fixed afterwards;
 `lineage new` starts again from the base model.

@@ -27,11 +27,13 @@ class RefusedFile(Struct, frozen=True, kw_only=True):
 
 
 class QueueResult(Struct, frozen=True, kw_only=True):
-    """The queue in the order it will be trained, then what ended, newest first."""
+    """The queue in the order it will be trained, then what ended, newest first; after a change what was changed."""
 
     jobs: list[JobView]
     num_jobs: int = 0
-    """All that there are; more than `jobs` when a page was asked for."""
+    """All that there are; more than `jobs` when a page was asked for, or after a change."""
+    done: str = ""
+    """What was changed, in words; '' when the queue was only asked for."""
 
 
 class QueueStatus(Struct, frozen=True, kw_only=True):

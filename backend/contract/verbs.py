@@ -129,7 +129,8 @@ VERBS: tuple[Verb, ...] = (
     _verb(
         "queue.retry",
         "Retry jobs",
-        "Queue ended or blocked jobs again; skipped ones continue where they were.",
+        "Queue ended or blocked jobs again. What has trained steps goes on with its own settings; what could not begin "
+        "takes the settings of today.",
         JobArgs,
         QueueResult,
         changes=True,

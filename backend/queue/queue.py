@@ -6,7 +6,7 @@ Functions that name a job raise NotFoundError when there is none or it was remov
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -48,6 +48,7 @@ __all__ = [
     "list_jobs",
     "move",
     "next_runnable",
+    "note_added",
     "note_progress",
     "page",
     "recheck",
@@ -108,6 +109,11 @@ def add(
         },
     )
     return jobs.tell(tx, [job_id], "added")[0]
+
+
+def note_added(tx: Transaction, job_ids: Sequence[int]) -> None:
+    """The user added these: `queue undo` takes them out again as long as they have not begun."""
+    undo_stack.note_added(tx, job_ids)
 
 
 def get(tx: Transaction, job_id: int) -> JobView:

@@ -6,7 +6,7 @@ are still what the verb made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,8 @@ _COLUMNS = [
     "removed_at",
     "is_interrupted",
     "is_held_after_check",
+    "settings",
+    "tokens_folder",
     "cursor",
     "done_steps",
     "token_budget",
@@ -35,6 +37,7 @@ _COLUMNS = [
     "started_at",
     "finished_at",
 ]
+_ADDING = "adding of"
 _DECISIVE = ("priority", "state", "removed_at", "is_held_after_check")
 """When one of these is not what the verb left, the world moved on."""
 
@@ -52,11 +55,22 @@ def undoable(tx: Transaction, verb: str, job_ids: Sequence[int]) -> Iterator[Non
     pairs = [pair for pair in pairs if len(pair[0]) > 1]
     if not pairs:
         return
+    _remember(tx, verb, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+
+def note_added(tx: Transaction, job_ids: Sequence[int]) -> None:
+    """Remember that these jobs are new: taken back, they are out of the queue as if removed."""
+    if not job_ids:
+        return
+    before = [{"job_id": job_id, "removed_at": tx.now} for job_id in job_ids]
+    _remember(tx, _ADDING, before, [{"job_id": job_id, "removed_at": None} for job_id in job_ids])
+
+
+def _remember(tx: Transaction, verb: str, before: list[Image], after: list[Image]) -> None:
     for (undo_id,) in tx.execute("SELECT undo_id FROM undo WHERE is_undone = 1"):
         tx.delete("undo", undo_id)
-    what = f"job {pairs[0][0]['job_id']}" if len(pairs) == 1 else f"{len(pairs)} jobs"
-    images = [msgspec.json.encode(side).decode() for side in zip(*pairs, strict=True)]
-    tx.put("undo", {"title": f"{verb} {what}", "before": images[0], "after": images[1], "is_undone": 0})
+    images = [msgspec.json.encode(side).decode() for side in (before, after)]
+    tx.put("undo", {"title": _title(verb, before), "before": images[0], "after": images[1], "is_undone": 0})
     for (undo_id,) in tx.execute("SELECT undo_id FROM undo ORDER BY undo_id DESC LIMIT -1 OFFSET ?", (MAX_ENTRIES,)):
         tx.delete("undo", undo_id)
 
@@ -73,9 +87,49 @@ def undo(tx: Transaction) -> tuple[str, list[Image]]:
     if entry is None:
         raise ConflictError("There is nothing to undo.", code="nothing_to_undo")
     undo_id, title, before, after = entry
+    if title.startswith(_ADDING):
+        title, before, after = _not_begun(tx, undo_id, before, after)
     _write(tx, title, wanted=before, expected=after)
     tx.put("undo", {"undo_id": undo_id, "is_undone": 1})
     return title, before
+
+
+def _not_begun(
+    tx: Transaction, undo_id: int, before: list[Image], after: list[Image]
+) -> tuple[str, list[Image], list[Image]]:
+    """What of an adding can be taken back: what was trained stays. Raises ConflictError when nothing can."""
+    present = _images(tx, [image["job_id"] for image in after])
+    left = {job_id for job_id, image in present.items() if not _has_begun(image)}
+    if not left:
+        raise ConflictError(
+            f"This cannot be taken back ({_title(_ADDING, after)}): its training has begun.",
+            hint="`skip` leaves the file that is being trained.",
+            code="job_active",
+        )
+    _keep(tx, undo_id, before, after, left)
+    sides = [[image for image in side if image["job_id"] in left] for side in (before, after)]
+    return _title(_ADDING, sides[0]), sides[0], sides[1]
+
+
+def _keep(tx: Transaction, undo_id: int, before: list[Image], after: list[Image], job_ids: Collection[int]) -> None:
+    """Only so many jobs of an entry count any more."""
+    sides = [[image for image in side if image["job_id"] in job_ids] for side in (before, after)]
+    if len(sides[0]) == len(before):
+        return
+    if not sides[0]:
+        tx.delete("undo", undo_id)
+        return
+    texts = [msgspec.json.encode(side).decode() for side in sides]
+    entry = {"title": _title(_ADDING, sides[0]), "before": texts[0], "after": texts[1]}
+    tx.put("undo", {"undo_id": undo_id, **entry})
+
+
+def _title(verb: str, images: Sequence[Image]) -> str:
+    return f"{verb} " + (f"job {images[0]['job_id']}" if len(images) == 1 else f"{len(images):,} jobs")
+
+
+def _has_begun(present: Image) -> bool:
+    return present["started_at"] is not None or present["state"] in ACTIVE_STATES
 
 
 def redo(tx: Transaction) -> tuple[str, list[Image]]:
@@ -92,7 +146,14 @@ def redo(tx: Transaction) -> tuple[str, list[Image]]:
 def forget_stale(tx: Transaction, job_id: int) -> None:
     """Drop entries that can never be applied because this job is no longer what they expect."""
     present = _images(tx, [job_id])[job_id]
-    for undo_id, before, after, is_undone in tx.execute("SELECT undo_id, before, after, is_undone FROM undo"):
+    rows = tx.execute("SELECT undo_id, title, before, after, is_undone FROM undo")
+    for undo_id, title, before, after, is_undone in rows:
+        if title.startswith(_ADDING) and not is_undone:
+            if _has_begun(present) and f'"job_id":{job_id},' in after:
+                sides = _IMAGES.decode(before), _IMAGES.decode(after)
+                others = {image["job_id"] for image in sides[0]} - {job_id}
+                _keep(tx, undo_id, *sides, others)
+            continue
         expected = before if is_undone else after
         if any(image["job_id"] == job_id and _moved_on(present, image) for image in _IMAGES.decode(expected)):
             tx.delete("undo", undo_id)

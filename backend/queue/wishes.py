@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from backend.contract.arguments import ClearArgs, JobArgs, MoveArgs, PriorityArgs
 from backend.contract.errors import BadInputError, ConflictError
 from backend.contract.events import JobRemoved
 from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, JobState, JobView
 from backend.contract.results import UndoResult
+from backend.contract.settings import TrainingSettings
 from backend.queue import jobs, order, undo_stack
 from backend.store.database import Transaction
 
+_COULD_NOT_BEGIN = frozenset({JobState.FAILED, JobState.BLOCKED, JobState.QUARANTINED})
 _CLEARED = {
     "finished": {JobState.FINISHED, JobState.SKIPPED},
     "failed": {JobState.FAILED, JobState.QUARANTINED},
@@ -103,11 +107,12 @@ def release(tx: Transaction, args: JobArgs) -> list[JobView]:
     return _tell(tx, job_ids, "released")
 
 
-def retry(tx: Transaction, args: JobArgs) -> list[JobView]:
+def retry(tx: Transaction, args: JobArgs, *, settings: TrainingSettings | None = None) -> list[JobView]:
     """Queue ended or blocked jobs again: ended ones at the end of their priority.
 
     A finished one starts anew, all others continue at their cursor. A job without a good check comes back as
-    CHECKING: the caller starts its check.
+    CHECKING: the caller starts its check. One that failed or was blocked before its first step takes `settings`,
+    those of today, and is checked with them; what has trained steps keeps its own.
     """
     views = _named(tx, args.job_ids)
     for view in views:
@@ -115,8 +120,20 @@ def retry(tx: Transaction, args: JobArgs) -> list[JobView]:
     job_ids = [view.job_id for view in views]
     with undo_stack.undoable(tx, "retry of", job_ids):
         for view in views:
-            _put(tx, view.job_id, **_retried(tx, view))
+            _put(tx, view.job_id, **{**_retried(tx, view), **_settings_of_today(tx, view, settings)})
     return _tell(tx, job_ids, "retried", reordered=True)
+
+
+def _settings_of_today(tx: Transaction, view: JobView, settings: TrainingSettings | None) -> dict[str, Any]:
+    """Columns of a job that could not even begin with the settings it was added with."""
+    never_trained = view.first_global_step is None and view.done_steps == 0 and jobs.cursor(tx, view.job_id) == 0
+    if settings is None or view.state not in _COULD_NOT_BEGIN or not never_trained:
+        return {}
+    text = msgspec.json.encode(settings).decode()
+    if text == jobs.column(tx, view.job_id, "settings"):
+        return {}
+    reason = "is checked with the settings of today"
+    return {"settings": text, "tokens_folder": "", "state": JobState.CHECKING, "reason": reason}
 
 
 def _retried(tx: Transaction, view: JobView) -> dict[str, Any]:
@@ -209,6 +226,8 @@ def _require(is_possible: bool, view: JobView, done: str) -> None:
             code="job_active",
         )
     hint = "`queue retry` puts it back into the queue." if view.state in TERMINAL_STATES else ""
+    if view.state is JobState.HELD:
+        hint = f"`queue release {view.job_id}` lets it train again."
     raise ConflictError(f"Job {view.job_id} ({view.file_name}) is {view.state} and cannot be {done}.", hint=hint)
 
 

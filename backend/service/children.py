@@ -33,6 +33,11 @@ class ChildEnd:
     stderr: str
     timed_out: bool = False
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody else ended it, not its own fault and not our time limit."""
+        return not self.timed_out and self.code in (-signal.SIGKILL, -signal.SIGTERM)
+
     def sentence(self, what: str) -> str:
         """Why it did not do its work, for a person."""
         if self.timed_out:

@@ -7,9 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from backend.contract.arguments import AddArgs, DatasetArgs, NoArgs, QueueListArgs
+from backend.contract.arguments import AddArgs, DatasetArgs, JobArgs, NoArgs, QueueListArgs
 from backend.contract.datasets import DatasetView
-from backend.contract.results import QueueResult, QueueStatus, UndoResult
+from backend.contract.jobs import JobView
+from backend.contract.results import AddResult, QueueResult, QueueStatus, UndoResult
 from backend.datasets import registry
 from backend.queue import queue
 from backend.service import intake
@@ -19,6 +20,7 @@ from backend.store.database import Transaction
 _Commit = Callable[[Callable[[Transaction], Struct]], Awaitable[bytes]]
 _Change = Callable[[Desk, Any, _Commit], Awaitable[bytes]]
 _NO_LIMIT = 2**62
+_UNDO = "What was trained and checked stays; `queue undo` brings it back."
 
 
 def list_jobs(desk: Desk, tx: Transaction, args: QueueListArgs) -> QueueResult:
@@ -40,21 +42,49 @@ def show_dataset(desk: Desk, tx: Transaction, args: DatasetArgs) -> DatasetView:
 
 async def add(desk: Desk, args: AddArgs, commit: _Commit) -> bytes:
     staged, refused = await desk.core.with_files(intake.stage_all, desk.core, args)
-    return await commit(lambda tx: intake.queue_staged(tx, desk.core, staged, args.priority, refused))
+
+    def work(tx: Transaction) -> AddResult:
+        result = intake.queue_staged(tx, desk.core, staged, args.priority, refused)
+        queue.note_added(tx, [job.job_id for job in result.jobs])
+        return result
+
+    return await commit(work)
 
 
-def _queue_change(work: Callable[[Transaction, Any], Any]) -> _Change:
-    """A change of the queue that answers with the whole queue."""
+def _queue_change(work: Callable[[Transaction, Any], list[JobView]], done: str, hint: str = "") -> _Change:
+    """A change of the queue that answers with the jobs it changed."""
 
     async def change(desk: Desk, args: Any, commit: _Commit) -> bytes:
-        def do(tx: Transaction) -> QueueResult:
-            work(tx, args)
-            jobs = [] if desk.is_minimal else desk.board.jobs(tx)
-            return QueueResult(jobs=jobs, num_jobs=len(jobs))
-
-        return await commit(do)
+        return await commit(lambda tx: _changed(tx, work(tx, args), done, hint))
 
     return change
+
+
+async def retry(desk: Desk, args: JobArgs, commit: _Commit) -> bytes:
+    """What could not even begin takes the settings of today."""
+
+    def work(tx: Transaction) -> QueueResult:
+        settings = desk.core.config.config.training
+        before = {job_id: queue.settings_of(tx, job_id) for job_id in dict.fromkeys(args.job_ids)}
+        views = queue.retry(tx, args, settings=settings)
+        renewed = sum(queue.settings_of(tx, job_id) != old for job_id, old in before.items())
+        hint = ""
+        if renewed:
+            which = (
+                "It takes" if len(views) == 1 else f"{renewed:,} of them take" if renewed < len(views) else "They take"
+            )
+            hint = f"{which} the settings of today."
+        elif any(view.done_steps for view in views):
+            hint = "What has trained steps keeps the settings it was added with."
+        return _changed(tx, views, "Queued again", hint)
+
+    return await commit(work)
+
+
+def _changed(tx: Transaction, views: list[JobView], done: str, hint: str) -> QueueResult:
+    what = f"job {views[0].job_id}" if len(views) == 1 else f"{len(views):,} jobs"
+    told = f"{done} {what}. {hint}".strip() if views else "Nothing to change."
+    return QueueResult(jobs=views, num_jobs=sum(queue.counts(tx).values()), done=told)
 
 
 async def undo(desk: Desk, args: NoArgs, commit: _Commit) -> bytes:
@@ -80,13 +110,13 @@ QUEUE_READS: dict[str, Callable[[Desk, Transaction, Any], Struct]] = {
 }
 QUEUE_CHANGES: dict[str, _Change] = {
     "add": add,
-    "queue.move": _queue_change(queue.move),
-    "queue.set-priority": _queue_change(queue.set_priority),
-    "queue.hold": _queue_change(queue.hold),
-    "queue.release": _queue_change(queue.release),
-    "queue.retry": _queue_change(queue.retry),
-    "queue.remove": _queue_change(queue.remove),
-    "queue.clear": _queue_change(queue.clear),
+    "queue.move": _queue_change(queue.move, "Moved"),
+    "queue.set-priority": _queue_change(queue.set_priority, "Changed the priority of"),
+    "queue.hold": _queue_change(queue.hold, "Held"),
+    "queue.release": _queue_change(queue.release, "Released"),
+    "queue.retry": retry,
+    "queue.remove": _queue_change(queue.remove, "Removed", _UNDO),
+    "queue.clear": _queue_change(queue.clear, "Removed", _UNDO),
     "queue.undo": undo,
     "queue.redo": redo,
 }

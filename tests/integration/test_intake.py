@@ -42,6 +42,41 @@ def test_file_fails_with_a_sentence_when_its_check_dies(shared: RunningService) 
     assert "The check of this file was ended by the system (SIGSEGV)." in reason
 
 
+def test_check_is_made_again_by_itself_when_it_was_killed_and_fails_with_a_hint_the_second_time(
+    shared: RunningService,
+) -> None:
+    once, twice = shared.add(
+        shared.file("once.jsonl", text="KILLED ONCE"), shared.file("twice.jsonl", text="KILLED TWICE")
+    )
+    shared.until_state(once, "queued")
+    reason = shared.until_state(twice, "failed")["reason"]
+    assert "SIGKILL" in reason
+    assert "queue retry" in reason
+
+
+def test_retry_takes_the_settings_of_today_when_the_check_had_refused(shared: RunningService) -> None:
+    (job_id,) = shared.add(shared.file("long.jsonl", text="REFUSE"))
+    shared.until_state(job_id, "failed")
+    before = shared.call("config.show")["settings"]
+    shared.call("config.set", key="max_length", value="384")
+    answer = shared.call("queue.retry", job_ids=[job_id])
+    assert answer["done"] == f"Queued again job {job_id}. It takes the settings of today."
+    assert [job["job_id"] for job in answer["jobs"]] == [job_id]
+    shared.until_state(job_id, "failed")
+    assert "keeps" not in shared.call("queue.retry", job_ids=[job_id])["done"]
+    value = next(view["value"] for view in before if view["key"] == "training.max_length")
+    shared.call("config.set", key="max_length", value=str(value))
+    shared.until_state(job_id, "failed")
+
+
+def test_check_of_a_cleared_file_is_no_error(shared: RunningService) -> None:
+    shared.add(shared.file("cleared.jsonl", text="HANG"))
+    shared.until(lambda: shared.call("status")["checking"] == ["cleared.jsonl"])
+    shared.call("queue.clear", what="waiting")
+    shared.until(lambda: not shared.call("status")["checking"])
+    assert not [line for line in shared.call("logs", lines=200)["lines"] if " ERROR " in line and "no job" in line]
+
+
 def test_check_ends_when_its_job_is_removed(shared: RunningService) -> None:
     hanging, waiting = shared.add(shared.file("hang.jsonl", text="HANG"), shared.file("after.jsonl"))
     shared.until(lambda: shared.call("status")["checking"] == ["hang.jsonl"])

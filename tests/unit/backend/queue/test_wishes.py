@@ -331,3 +331,82 @@ def test_move_and_list_stay_fast_with_ten_thousand_jobs(database: Database) -> N
     assert time.process_time() - started < 1
     assert order(database)[:2] == [9000, 7]
     assert get(database, 50).priority == Priority.NORMAL
+
+
+# ---- adding and settings -------------------------------------------------------------------------------------------
+
+
+def added(database: Database, num_jobs: int = 1) -> list[int]:
+    """Jobs that the user added together."""
+    job_ids = [add(database) for _ in range(num_jobs)]
+    database.run(lambda tx: queue.note_added(tx, job_ids))
+    return job_ids
+
+
+def undo(database: Database) -> str:
+    return database.run(queue.undo).done
+
+
+def test_undo_takes_back_an_adding_and_not_the_older_hold(database: Database) -> None:
+    (first,) = added(database)
+    run(database, queue.hold, JobArgs(job_ids=[first]))
+    later = added(database, 2)
+    assert undo(database) == "Undone: adding of 2 jobs."
+    assert order(database) == [first]
+    assert get(database, first).state is JobState.HELD
+    database.run(queue.redo)
+    assert order(database) == [first, *later]
+
+
+def test_undo_of_an_adding_leaves_what_has_begun(database: Database) -> None:
+    begun, waits = added(database, 2)
+    put_state(database, begun, JobState.STARTING, JobState.TRAINING)
+    assert undo(database) == f"Undone: adding of job {waits}."
+    assert order(database) == [begun]
+    database.run(queue.redo)
+    assert order(database) == [begun, waits]
+
+
+def test_undo_refuses_an_adding_when_its_training_has_begun_and_forgets_it_at_its_end(database: Database) -> None:
+    (job_id,) = added(database)
+    put_state(database, job_id, JobState.STARTING, JobState.TRAINING)
+    with pytest.raises(ConflictError, match="its training has begun"):
+        undo(database)
+    put_state(database, job_id, JobState.FINISHED)
+    with pytest.raises(ConflictError, match="nothing to undo"):
+        undo(database)
+
+
+def test_undo_of_an_adding_works_when_the_check_failed(database: Database) -> None:
+    job_id = add(database, checked=False)
+    database.run(lambda tx: queue.note_added(tx, [job_id]))
+    database.run(lambda tx: queue.fail(tx, job_id, "no rows"))
+    undo(database)
+    assert order(database) == []
+
+
+def test_retry_takes_the_settings_of_today_when_the_job_could_not_begin(database: Database) -> None:
+    today = TrainingSettings(max_length=384)
+    failed, trained = add(database, checked=False), add(database)
+    database.run(lambda tx: queue.fail(tx, failed, "too long"))
+    put_state(database, trained, JobState.STARTING, JobState.TRAINING)
+    database.run(lambda tx: queue.note_progress(tx, trained, done_steps=1, last_global_step=1))
+    put_state(database, trained, JobState.FAILED)
+
+    for job_id in (failed, trained):
+        database.run(lambda tx, job_id=job_id: queue.retry(tx, JobArgs(job_ids=[job_id]), settings=today))
+
+    assert get(database, failed).state is JobState.CHECKING
+    lengths = [database.read(lambda tx, i=i: queue.settings_of(tx, i)).max_length for i in (failed, trained)]
+    assert lengths == [384, TrainingSettings().max_length]
+    undo(database)
+    undo(database)
+    assert database.read(lambda tx: queue.settings_of(tx, failed)).max_length == TrainingSettings().max_length
+    assert get(database, failed).state is JobState.FAILED
+
+
+def test_retry_of_a_held_job_names_the_way_to_release_it(database: Database) -> None:
+    job_id = add(database)
+    run(database, queue.hold, JobArgs(job_ids=[job_id]))
+    with pytest.raises(ConflictError, match=f"queue release {job_id}"):
+        run(database, queue.retry, JobArgs(job_ids=[job_id]))
