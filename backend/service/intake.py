@@ -221,9 +221,14 @@ async def run_checker(core: Core, request: CheckRequest, scratch: Path) -> tuple
     def show(progress: dict[str, object]) -> None:
         core.live.check_share = children.share(progress)
 
-    end = await children.run_child(
-        core.programs.checker, request, scratch, timeout_seconds=_CHECK_SECONDS, on_progress=show
-    )
+    end = await _run_checker_child(core, request, scratch, show)
+    if end.was_killed:  # from outside: by a person, or by a system short of memory; the file may be fine
+        log.warning("The check of %s was killed; it is made once more.", request.file_name)
+        await core.with_files(durable.remove_tree, scratch)
+        end = await _run_checker_child(core, request, scratch, show)
+        if end.was_killed:
+            again = "It was tried twice. Is there too little memory? `queue retry` checks it again."
+            return None, f"{end.sentence('The check of this file')} {again}"
     try:
         report = msgspec.json.decode((scratch / "out" / "report.json").read_bytes(), type=CheckReport)
     except (OSError, msgspec.MsgspecError):
@@ -231,6 +236,13 @@ async def run_checker(core: Core, request: CheckRequest, scratch: Path) -> tuple
     if end.code != 0 and report.ok:
         return None, end.sentence("The check of this file")
     return report, report.refusal.sentence() if report.refusal else ""
+
+
+async def _run_checker_child(
+    core: Core, request: CheckRequest, scratch: Path, show: children.Progress
+) -> children.ChildEnd:
+    program = core.programs.checker
+    return await children.run_child(program, request, scratch, timeout_seconds=_CHECK_SECONDS, on_progress=show)
 
 
 def _plan(core: Core, task: _Task) -> ValidationPlan:
@@ -249,14 +261,14 @@ def _plan(core: Core, task: _Task) -> ValidationPlan:
 def _refuse(tx: Transaction, job: JobView, report: CheckReport | None, reason: str) -> None:
     if report is not None:
         registry.set_report(tx, job.dataset_id, report)
-    if queue.get(tx, job.job_id).state in (JobState.CHECKING, JobState.HELD):
+    if queue.state(tx, job.job_id) in (JobState.CHECKING, JobState.HELD):
         queue.fail(tx, job.job_id, (reason or "The file cannot be used.")[:_LONGEST_REASON])
 
 
 def _accept(tx: Transaction, task: _Task, report: CheckReport, tokens_folder: str) -> None:
     job_id, settings = task.job.job_id, task.settings
     registry.set_report(tx, task.job.dataset_id, report)
-    if queue.get(tx, job_id).state not in (JobState.CHECKING, JobState.HELD):
+    if queue.state(tx, job_id) not in (JobState.CHECKING, JobState.HELD):
         return
     total = num_steps(report.num_train, num_epochs=settings.num_train_epochs, per_step=settings.examples_per_step)
     queue.checked(tx, job_id, report, tokens_folder=tokens_folder, total_steps=total)
