@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLineEdit, QListView, QWidget
 from pytestqt.qtbot import QtBot
@@ -56,10 +57,9 @@ def ran() -> list[str]:
 
 
 @pytest.fixture
-def palette(qtbot: QtBot, ran: list[str]) -> CommandPalette:
+def palette(qtbot: QtBot, ran: list[str]) -> Iterator[CommandPalette]:
     window = QWidget()
     window.resize(900, 700)
-    qtbot.addWidget(window)
     made = CommandPalette(window)
     made.set_source(
         lambda: [
@@ -69,7 +69,8 @@ def palette(qtbot: QtBot, ran: list[str]) -> CommandPalette:
     )
     window.show()
     made.open()
-    return made
+    yield made
+    shiboken6.delete(window)  # now, not when Python happens to collect it in another test
 
 
 def line_of(palette: CommandPalette) -> QLineEdit:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
@@ -84,15 +86,15 @@ def test_verdict_is_one_sentence(verdict: Verdict, sentence: str) -> None:
 
 
 @pytest.fixture
-def drops(qtbot: QtBot) -> tuple[QWidget, DropAnywhere, list[object]]:
+def drops(qtbot: QtBot) -> Iterator[tuple[QWidget, DropAnywhere, list[object]]]:
     window = QWidget()
-    qtbot.addWidget(window)
     drops = DropAnywhere(window)
     told: list[object] = []
     drops.hovered.connect(told.append)
     drops.left.connect(lambda: told.append("left"))
     drops.dropped.connect(told.append)
-    return window, drops, told
+    yield window, drops, told
+    shiboken6.delete(window)
 
 
 def drop(drops: DropAnywhere, data: QMimeData) -> tuple[bool, Qt.DropAction]:
@@ -143,7 +145,6 @@ def test_hover_of_text_is_left_to_others(drops: tuple[QWidget, DropAnywhere, lis
 
 def test_veil_says_hostile_names_literally_and_takes_no_mouse(qtbot: QtBot) -> None:
     window = QWidget()
-    qtbot.addWidget(window)
     veil = DropVeil(window)
     window.show()
     veil.show_verdict(Verdict([], ["<b>x</b>\u202e\x07" + "y" * 10_000]))
@@ -151,3 +152,4 @@ def test_veil_says_hostile_names_literally_and_takes_no_mouse(qtbot: QtBot) -> N
     assert veil.sentence().startswith("<b>x</b>\ufffd\ufffd")
     assert len(veil.sentence()) <= SENTENCE_LETTERS
     assert veil.testAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    shiboken6.delete(window)

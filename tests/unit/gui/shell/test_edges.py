@@ -6,10 +6,12 @@ import faulthandler
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QObject, QtMsgType, Signal, qWarning
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QWidget
@@ -223,11 +225,10 @@ class FakeActions(QObject):
 class Scene:
     """A window with all that leaving it needs."""
 
-    def __init__(self, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ended: list[int] = []
         monkeypatch.setattr("gui.shell.leaving.QApplication.exit", self.ended.append)
         self.window = MainWindow("demo")
-        qtbot.addWidget(self.window, before_close_func=MainWindow.close_for_good)
         self.tray = FakeTray()
         self.stores = Stores()
         self.actions = FakeActions()
@@ -248,8 +249,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    return Scene(qtbot, tmp_path, monkeypatch)
+def scene(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    made = Scene(tmp_path, monkeypatch)
+    yield made
+    made.window.close_for_good()
+    shiboken6.delete(made.window)  # now, not when Python happens to collect it in another test
 
 
 def test_closing_hides_behind_the_tray_and_says_so_once(scene: Scene) -> None:

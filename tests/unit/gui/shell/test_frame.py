@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -144,11 +146,12 @@ def test_status_bar_says_nothing_that_it_does_not_know(qtbot: QtBot) -> None:
 
 
 @pytest.fixture
-def window(qtbot: QtBot) -> MainWindow:
+def window(qtbot: QtBot) -> Iterator[MainWindow]:
     made = MainWindow("demo")
     made.resize(1024, 700)
-    qtbot.addWidget(made, before_close_func=MainWindow.close_for_good)
-    return made
+    yield made
+    made.close_for_good()
+    shiboken6.delete(made)  # now, not when Python happens to collect it in another test
 
 
 def test_window_paints_a_first_frame_before_it_has_a_page(qtbot: QtBot, window: MainWindow) -> None:
