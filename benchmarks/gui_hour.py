@@ -232,13 +232,14 @@ def measure(workspace: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     everstep = Everstep(application, options, instance, faults)
     player = Hand(os.environ)
     session = Session(application, everstep, watch, player, arguments.minutes)
-    if arguments.profile:
-        Profiler(watch)
+    profiler = Profiler(watch) if arguments.profile else None
     everstep.open()
     try:
         application.exec()
     finally:
         player.stop()
+        if profiler is not None:
+            profiler.stop()
         faults.uninstall()
     over = Counter(place for turn in watch.over for place in turn.places.elements())
     seconds = time.perf_counter() - watch.began_at
