@@ -79,6 +79,21 @@ def _keep(workspace: Workspace, scratch: Path, folder: Path, sha256: str) -> Non
             raise
 
 
+def damage(workspace: Workspace, dataset_id: str, file_name: str) -> str:
+    """Why the copy of a file cannot be used any more, as a sentence; '' when it is what was added. Slow."""
+    folder = workspace.datasets / dataset_id[:32]
+    try:
+        if _holds(folder, dataset_id):
+            return ""
+        what = "is not what was added" if (folder / "source").exists() else "is missing"
+    except OSError as problem:
+        what = f"cannot be read: {problem.strerror}"
+    return (
+        f"The workspace's copy of {file_name} {what} ({folder.name}/source in datasets/). Add the file again and "
+        "`queue retry` this job; if it happens again, the disk may be failing."
+    )
+
+
 def _holds(folder: Path, sha256: str) -> bool:
     try:
         return durable.hash_file(folder / "source")[1] == sha256

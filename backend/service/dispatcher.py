@@ -17,7 +17,7 @@ from backend.contract.status import RunState
 from backend.machine.clock import until_set
 from backend.machine.disk import free_bytes, size_words
 from backend.queue import queue
-from backend.service import assignments, base_damage, intent, trainer_events
+from backend.service import assignments, base_damage, intent, token_guard, trainer_events
 from backend.service.core import Core
 from backend.service.decision import Decision, Facts, decide
 from backend.service.trainer_keeper import TrainerKeeper
@@ -229,7 +229,7 @@ class Dispatcher:
             elif decision.desired is Desired.RUN:
                 assignment = await self._assign(decision.job_id)
                 if assignment is None:
-                    return True  # the job waits for a person; another one may be next
+                    return True  # the job waits for a person or its rows; another one may be next
         try:
             is_news = process.tell(decision.desired, assignment, stored.requests if assignment else [])
         except OSError as problem:
@@ -253,6 +253,8 @@ class Dispatcher:
                 await core.with_files(durable.remove_stale, core.workspace.current_model)
             await assignments.look_at_checkpoints(core)
             keeper.is_trusted = True
+        if not await token_guard.are_sound(core, job_id):
+            return None
         attempt_seq = process.attempt.attempt_seq
 
         def make(tx: Transaction) -> Assignment | None:

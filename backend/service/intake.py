@@ -22,7 +22,7 @@ from backend.datasets.staging import Staged
 from backend.formats.order import num_steps
 from backend.machine.clock import until_set
 from backend.queue import queue
-from backend.service import base_damage, children
+from backend.service import base_damage, children, token_guard
 from backend.service.assignments import NO_BASE
 from backend.service.core import Core
 from backend.store import durable
@@ -35,6 +35,10 @@ _CHECK_SECONDS = 4 * 3600
 _TICK_SECONDS = 5.0
 _AFTER_ERROR_SECONDS = 2.0
 _LONGEST_REASON = 600
+_OTHER_ROWS = (
+    "Its rows were damaged on disk and could not be made again exactly as they were, because settings or the "
+    "validation set changed since it was begun. What was trained of it stays; add the file again to train it anew."
+)
 
 
 def stage_all(core: Core, args: AddArgs) -> tuple[list[Staged], list[RefusedFile]]:
@@ -78,6 +82,8 @@ class _Task:
     settings: TrainingSettings
     base: BaseModelView
     validation: ValidationView
+    picks_again: bool
+    """The job is under way and the validation set was picked out of its rows: they are made the same way again."""
 
 
 class Checking:
@@ -117,7 +123,15 @@ class Checking:
             if job is None or hindrance:
                 return None
             settings = queue.settings_of(tx, job.job_id)
-            return _Task(job=job, settings=settings, base=base, validation=validation.current(tx))
+            report = registry.get(tx, job.dataset_id).report
+            picked = report is not None and report.num_validation > 0
+            return _Task(
+                job=job,
+                settings=settings,
+                base=base,
+                validation=validation.current(tx),
+                picks_again=picked and queue.cursor(tx, job.job_id) > 0,
+            )
 
         return await self._core.run(find)
 
@@ -157,13 +171,17 @@ class Checking:
         core, job = self._core, task.job
         with ExitStack() as stack:
             scratch = stack.enter_context(durable.scratch_folder(core.workspace.datasets / f"check-{job.job_id}"))
+            if damage := await core.with_files(staging.damage, core.workspace, job.dataset_id, job.file_name):
+                await core.run(lambda tx: _refuse(tx, job, None, damage))
+                return
             await self._ensure_validation_tokens(task, scratch / "validation")
             report, reason = await self._run_checker(task, scratch / "file", _plan(core, task))
             if report is None or not report.ok:
                 await core.run(lambda tx: _refuse(tx, job, report, reason))
                 return
             out = scratch / "file" / "out"
-            frozen = await self._freeze(task, out) if report.num_validation else task.validation
+            is_new = report.num_validation and not task.picks_again
+            frozen = await self._freeze(task, out) if is_new else task.validation
             fingerprint = registry.tokens_fingerprint(
                 task.base.tokenizer_sha256, task.settings.max_length, frozen.validation_id
             )
@@ -247,7 +265,7 @@ async def _run_checker_child(
 
 def _plan(core: Core, task: _Task) -> ValidationPlan:
     service = core.config.config.service
-    if task.validation.validation_id:
+    if task.validation.validation_id and not task.picks_again:
         return ValidationPlan(
             mode="exclude",
             heldout_max_share=service.heldout_max_share,
@@ -270,6 +288,10 @@ def _accept(tx: Transaction, task: _Task, report: CheckReport, tokens_folder: st
     registry.set_report(tx, task.job.dataset_id, report)
     if queue.state(tx, job_id) not in (JobState.CHECKING, JobState.HELD):
         return
+    if token_guard.differs(tx, job_id, Path(tokens_folder)):
+        queue.fail(tx, job_id, _OTHER_ROWS)
+        return
+    token_guard.forget(tx, job_id)
     total = num_steps(report.num_train, num_epochs=settings.num_train_epochs, per_step=settings.examples_per_step)
     queue.checked(tx, job_id, report, tokens_folder=tokens_folder, total_steps=total)
 

@@ -66,6 +66,9 @@ class BadAssignmentError(ConflictError):
     title = "The file does not continue this checkpoint"
 
 
+_OWN_WORDS = (NonFiniteError, OutOfMemoryError, BadCheckpointError, DamagedBaseError, BadAssignmentError)
+
+
 def storage_error(problem: OSError, doing: str) -> StorageError:
     """An OSError of the workspace's disk in words."""
     if problem.errno in NO_SPACE:
@@ -94,7 +97,7 @@ def write_exit_record(spool: Path, record: ExitRecord) -> None:
 
 
 def _reason(problem: BaseException) -> str:
-    if isinstance(problem, (NonFiniteError, OutOfMemoryError, BadCheckpointError, DamagedBaseError, BadAssignmentError)):
+    if isinstance(problem, _OWN_WORDS):
         return type(problem).code
     if isinstance(problem, StorageError):
         return "disk_full" if problem.body().code == "disk_full" else "storage"

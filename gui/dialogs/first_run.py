@@ -68,7 +68,7 @@ class FirstRun(QWidget):
         if base is None:
             if self._stack.currentWidget() is not self._failure:
                 self.show_choice()
-        elif base.state == "failed":
+        elif base.state in ("failed", "damaged"):
             self._last_wish = self._last_wish or base.source
             self.show_failure(_failure_of(base))
         elif base.state != "ready":

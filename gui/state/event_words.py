@@ -99,6 +99,8 @@ def _base(base: BaseModelView) -> tuple[str, str] | None:
         case "failed":
             pattern = QCoreApplication.translate("Events", "base model {0} failed: {1}")
             return ERROR, pattern.format(base.source, base.reason)
+        case "damaged":
+            return ERROR, QCoreApplication.translate("Events", "base model {0} is damaged").format(base.base_id)
     return None  # its progress is shown where it is being prepared
 
 

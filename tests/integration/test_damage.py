@@ -83,3 +83,69 @@ def test_a_service_that_waits_for_nothing_else_ends_when_the_base_model_is_damag
     running_service.wait()
     running_service.start("--until-idle", wait=False)
     assert running_service.wait() == 1, "somebody has to do something"
+
+
+def _spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x01
+    path.write_bytes(data)
+
+
+def _store_of(service: RunningService, job_id: int) -> Path:
+    dataset = service.workspace.datasets / service.job(job_id)["dataset_id"][:32]
+    return next(dataset.glob("tokens-*"))
+
+
+@pytest.mark.parametrize("validation_max_rows", [0, 8])
+def test_damaged_rows_are_made_again_and_training_goes_on_exactly(
+    service: RunningService, tmp_path: Path, validation_max_rows: int
+) -> None:
+    service.configure(validation_max_rows=validation_max_rows, validation_max_share=0.2)
+    service.start()
+    service.base(tmp_path)
+    service.behave(step_seconds=0.03)
+    (job_id,) = service.add(service.file("a.jsonl", rows=60))
+    service.until(lambda: len(service.losses()) > 6)
+    before = (_store_of(service, job_id) / "MANIFEST.json").read_bytes()
+    service.call("stop", now=True)
+    service.until(lambda: service.call("status")["trainer"] is None)
+    _spoil(_store_of(service, job_id) / "tokens" / "tokens.u32")
+    service.behave()
+    service.call("resume")
+    service.until_state(job_id, "finished")
+    assert (_store_of(service, job_id) / "MANIFEST.json").read_bytes() == before
+    steps = [row["step"] for row in service.call("metrics", superseded=True)["rows"]]
+    assert steps == sorted(set(steps)), "no step was trained twice"
+    assert list(service.workspace.quarantine.glob("*tokens-*")), "the damaged rows are kept"
+
+
+def test_damaged_rows_of_the_validation_set_are_made_again(service: RunningService, tmp_path: Path) -> None:
+    service.configure(validation_max_rows=8, validation_max_share=0.2)
+    service.start()
+    service.base(tmp_path)
+    service.add(service.file("a.jsonl", rows=60))
+    service.until_state(1, "finished")
+    store = next(service.workspace.validation.glob("*/tokens-*"))
+    _spoil(store / "tokens.u32")
+    service.add(service.file("b.jsonl", rows=20))
+    service.until_state(2, "finished")
+    assert store.exists()
+    assert list(service.workspace.quarantine.glob("*tokens-*"))
+
+
+def test_a_file_whose_copy_is_damaged_too_is_set_aside_and_the_queue_goes_on(running_service: RunningService) -> None:
+    running_service.call("pause")
+    source = running_service.file("a.jsonl", rows=20)
+    first, second = running_service.add(source, running_service.file("b.jsonl", rows=20))
+    running_service.until_state(first, "queued")
+    running_service.until_state(second, "queued")
+    store = _store_of(running_service, first)
+    _spoil(store / "tokens" / "tokens.u32")
+    _spoil(store.parent / "source")
+    running_service.call("resume")
+    running_service.until_state(second, "finished")
+    job = running_service.until_state(first, "failed")
+    assert "is not what was added" in job["reason"]
+    running_service.add(source)
+    running_service.call("queue.retry", job_ids=[first])
+    running_service.until_state(first, "finished")
