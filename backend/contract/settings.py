@@ -7,6 +7,7 @@ Hugging Face ecosystem's where it has one. Keys in files and at the prompt read 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -281,19 +282,30 @@ def with_value(config: Config, key: str, value: Any) -> Config:
     return msgspec.structs.replace(config, **{room: changed})
 
 
-def parse_config(data: bytes) -> Config:
-    """Decode `config.json`; raises BadInputError that names the field."""
+def parse_config(data: bytes, *, name: str = "config.json") -> Config:
+    """Decode `config.json`; raises BadInputError that names file and line or field."""
     try:
         config = msgspec.json.decode(data, type=Config)
-    except msgspec.MsgspecError as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise BadInputError(
-            f"config.json cannot be read: {problem}.",
-            hint="Mend the file or remove it to start from defaults.",
+            f"{name} cannot be read: {_place(data, problem)}.",
+            hint="Mend it there, or move the file away: then the defaults hold. Nothing else was touched.",
         ) from None
     for view in describe(config):
         if view.choices and view.value not in view.choices:
             raise BadInputError(
-                f"config.json: {view.key} cannot be {view.value!r}.",
+                f"{name}: {view.key} cannot be {view.value!r}.",
                 hint=f"It is one of {', '.join(view.choices)}.",
             )
     return config
+
+
+def _place(data: bytes, problem: ValueError) -> str:
+    """What is wrong, with the line where the decoder only counts bytes, with the setting where it names a path."""
+    told = str(problem).rstrip(".")
+    if " - at `$." in told:
+        what, _, where = told.partition(" - at `$.")
+        return f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}"
+    found = re.search(r" \((?:byte|at byte) (\d+)\)", told)
+    byte = int(found.group(1)) if found else len(data) if "truncated" in told else None
+    return told if byte is None else f"line {data[:byte].count(10) + 1}: {told}"

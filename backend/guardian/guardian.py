@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from backend.guardian.holder import halted_holder
 from backend.store import durable
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +46,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--workspace", type=Path, default=default_workspace(), help="folder of the project")
     parser.add_argument("--until-idle", action="store_true", help="end when nothing is left to do; 1 if a job failed")
     parser.add_argument("--linger", type=float, metavar="SECONDS", help="end after that long without client or job")
+    parser.add_argument("--json", action="store_true", help="tell what happens as one JSON object a line")
     options = parser.parse_args(argv)
     workspace = options.workspace.expanduser().absolute()
     command = [sys.executable, "-P", "-m", "backend.service", "--workspace", str(workspace)]
     command += ["--until-idle"] if options.until_idle else []
-    command += ["--linger", str(options.linger)] if options.linger is not None else []
+    told = ["--tell", "json" if options.json else "text"]
+    command += ["--linger", str(options.linger)] if options.linger is not None else told
     return Guardian(workspace, command, waits=options.linger is None).run()
 
 
@@ -73,6 +76,7 @@ class Guardian:
         self._waits = waits
         self._service: subprocess.Popen[bytes] | None = None
         self._asked_to_end: int | None = None
+        self._is_halted = False
 
     def run(self) -> int:
         """Until the service ends on purpose, or a signal asked both of us to end."""
@@ -80,16 +84,20 @@ class Guardian:
             signal.signal(number, self._on_signal)
         try:
             durable.make_folder(self._status)
+            return self._run_alone()
         except OSError as problem:
-            _say(f"{self._status.parent} cannot be a workspace: {problem.strerror}.")
+            _say(f"{self._status.parent} cannot be a workspace: {problem.strerror} ({problem.filename}).")
+            _say("Nothing was started. See that it can be written, or name another folder with --workspace DIR.")
             return CANNOT_SERVE
+
+    def _run_alone(self) -> int:
         own = self._take_lock("guardian.lock")
         if own is None:
-            return 0
+            return CANNOT_SERVE if self._is_halted else 0
         try:
             free = self._take_lock("service.lock")  # held by a service that lost its guardian
             if free is None:
-                return 0
+                return CANNOT_SERVE if self._is_halted else 0
             os.close(free)
             _become_subreaper()
             return self._serve()
@@ -148,6 +156,7 @@ class Guardian:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return descriptor
             except OSError:
+                self._tell_halted(path)
                 if not self._waits:
                     break
             if not told:
@@ -156,6 +165,12 @@ class Guardian:
             self._sleep(_TAKE_OVER_POLL_SECONDS)
         os.close(descriptor)
         return None
+
+    def _tell_halted(self, lock: Path) -> None:
+        pid = None if self._is_halted else halted_holder(lock)
+        if pid is not None:
+            self._is_halted = True
+            _say(f"Process {pid} serves this workspace and was halted (SIGSTOP). `kill -CONT {pid}` lets it go on.")
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds

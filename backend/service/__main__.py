@@ -24,8 +24,11 @@ def main(argv: Sequence[str], programs: Programs | None = None) -> int:
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--linger", type=float)
     parser.add_argument("--safe-mode", action="store_true")
+    parser.add_argument("--tell", choices=("text", "json"), default="")
     given = parser.parse_args(argv)
-    options = Options(until_idle=given.until_idle, linger_seconds=given.linger, safe_mode=given.safe_mode)
+    options = Options(
+        until_idle=given.until_idle, linger_seconds=given.linger, safe_mode=given.safe_mode, tell=given.tell
+    )
     os.umask(0o077)
     try:
         return asyncio.run(serve(Workspace(given.workspace), options, programs or Programs.real()))

@@ -27,7 +27,7 @@ class ConfigFile:
     def open(cls, path: Path, *, has_gpu: bool) -> ConfigFile:
         """Read the file; the first start of a workspace writes one that fits the machine."""
         try:
-            return cls(path, parse_config(path.read_bytes()))
+            return cls(path, parse_config(path.read_bytes(), name=str(path)))
         except FileNotFoundError:
             config = Config()
         if not has_gpu:

@@ -51,6 +51,8 @@ class Options:
     until_idle: bool = False
     linger_seconds: float | None = None
     safe_mode: bool = False
+    tell: str = ""
+    """text or json: say on standard output what happens."""
 
 
 class Core:

@@ -26,6 +26,7 @@ from backend.api.event_feed import EventFeed
 from backend.api.server import ApiServer, Ready, make_app
 from backend.contract.errors import BadInputError, EverstepError
 from backend.contract.events import JobChanged, Notice, ServiceEvent, StepDone
+from backend.contract.settings import ServiceSettings
 from backend.contract.status import StatusView
 from backend.contract.verbs import API_VERSION, Verb
 from backend.formats.workspace import Workspace
@@ -39,6 +40,7 @@ from backend.service.dispatcher import Dispatcher
 from backend.service.ending import Ending
 from backend.service.inbox import Inbox
 from backend.service.intake import Checking
+from backend.service.narration import Narrator
 from backend.service.status import StatusBoard
 from backend.service.status_files import StatusFiles
 from backend.service.throttle import Throttle
@@ -56,6 +58,7 @@ _STEPS_A_SECOND = 4.0
 _LONGEST_GOODBYE_SECONDS = 900.0
 _UNTAKEN_NOTE_SECONDS = 10.0
 _CLIENT_SECONDS = 2.0
+_ONE_WISH_SECONDS = 1.0
 
 
 async def serve(root: Workspace, options: Options, programs: Programs) -> int:
@@ -63,7 +66,7 @@ async def serve(root: Workspace, options: Options, programs: Programs) -> int:
     prepare_folders(root)
     held = lock.take(root.service_lock, root.endpoint_file)
     try:
-        config = ConfigFile.open(root.config_file, has_gpu=bool(probe.nvidia_gpus()))
+        config = _open_config(root)
         handler, redactor = logs.start(root.logs, config.config.service)
         config.subscribe(lambda changed: logs.apply_limits(handler, changed.service))
         try:
@@ -79,6 +82,17 @@ async def serve(root: Workspace, options: Options, programs: Programs) -> int:
             logs.stop(handler)
     finally:
         os.close(held)
+
+
+def _open_config(root: Workspace) -> ConfigFile:
+    """The settings. Raises BadInputError, after telling the log why nothing can be served."""
+    try:
+        return ConfigFile.open(root.config_file, has_gpu=bool(probe.nvidia_gpus()))
+    except BadInputError as problem:
+        handler, _redactor = logs.start(root.logs, ServiceSettings())
+        log.error("The service cannot start. %s", problem)
+        logs.stop(handler)
+        raise
 
 
 def prepare_folders(workspace: Workspace) -> None:
@@ -120,11 +134,16 @@ class Service:
         self.api = ApiServer()
         self._version = _program_version()
         self._asked_at = time.monotonic()
+        self._signalled_at = 0.0
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> int:
         """Start everything, wait, end everything."""
         core = self.core
+        narrator = Narrator(as_json=core.options.tell == "json") if core.options.tell else None
+        if narrator is not None:
+            narrator.serving(core.workspace, pid=os.getpid(), until_idle=core.options.until_idle)
+            core.database.subscribe(narrator.saw)
         if core.database.repaired:  # recorded before anybody could listen
             log.warning("%s", core.database.repaired)
         core.database.subscribe(self._on_committed)
@@ -143,9 +162,19 @@ class Service:
             await self._until_answering(answering)
             durable.replace_status(core.workspace.status / "ready", str(os.getpid()).encode())
             log.info("Ready on port %d, process %d.", self.api.port, os.getpid())
+            if narrator is not None:
+                narrator.ready((await core.read(self.board.view)).sentence)
             return await self._until_end([answering, *workers])
         finally:
             await self._close(answering, workers)
+            if narrator is not None:
+                narrator.goodbye(self._goodbye())
+
+    def _goodbye(self) -> str:
+        trainer = self.keeper.current
+        if trainer is None or trainer.has_ended():
+            return "Goodbye. Everything trained is saved."
+        return f"Goodbye. The trainer (process {trainer.identity.pid}) goes on; the next start takes it over."
 
     def _workers(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """What goes on by itself; in safe mode only what looks on."""
@@ -252,8 +281,11 @@ class Service:
         """First: end, and leave the trainer at work unless we were only there for it. Second: do not wait for it."""
         core = self.core
         if core.end_wanted.is_set():
-            core.is_shutting_down = False
+            # A terminal's Ctrl-C reaches us and our guardian, who passes it on: that is one wish, not two.
+            if time.monotonic() - self._signalled_at > _ONE_WISH_SECONDS:
+                core.is_shutting_down = False
         else:
+            self._signalled_at = time.monotonic()
             core.end(0, stops_trainer=core.options.until_idle)
 
 

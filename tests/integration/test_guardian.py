@@ -221,3 +221,26 @@ def test_damaged_database_is_rebuilt_and_said(running_service: RunningService) -
     assert any(service.workspace.quarantine.iterdir())
     service.call("resume")
     service.until_state(job_id, "finished")
+
+
+def test_serve_tells_folder_files_and_goodbye_on_a_terminal(service: RunningService, tmp_path: Path) -> None:
+    service.start("--tell", "text")
+    service.base(tmp_path)
+    (job_id,) = service.add(service.file("a.jsonl"))
+    service.until_state(job_id, "finished")
+    assert service.terminate() == 0
+    told = service.output.read_text()
+    parts = (f"Serving {service.workspace.root}", str(service.workspace.inbox), "Ctrl-C", "Ready.", "starts: 10 steps")
+    places = [told.find(part) for part in (*parts, "finished: 10 of 10 steps", "Goodbye.")]
+    assert places == sorted(places), told
+    assert -1 not in places, told
+
+
+def test_serve_ends_with_a_sentence_in_log_and_terminal_when_the_settings_are_broken(service: RunningService) -> None:
+    service.workspace.config_file.write_text('{\n"training": {"lora_r": "many"}\n}')
+    service.start(wait=False)
+    assert service.wait() == 3
+    log = "".join(path.read_text() for path in service.workspace.logs.glob("*.log"))
+    for told in (service.output.read_text(), log):
+        assert str(service.workspace.config_file) in told
+        assert "training.lora_r" in told

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +121,43 @@ def test_default_workspace_is_the_user_s(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert default_workspace() == tmp_path / "data" / "everstep" / "workspace"
         monkeypatch.setenv("XDG_DATA_HOME", "")
         assert default_workspace() == Path.home() / ".local/share/everstep/workspace"
+
+
+def test_guardian_says_so_when_the_workspace_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(guardian.durable, "remove_file", refuse)
+    monkeypatch.setattr(guardian, "_become_subreaper", lambda: None)
+    monkeypatch.setattr(guardian.signal, "signal", lambda *_: None)
+    assert Guardian(tmp_path, ["false"]).run() == guardian.CANNOT_SERVE
+    told = capfd.readouterr().err
+    assert "Read-only file system" in told
+    assert "--workspace" in told
+
+
+def test_guardian_names_the_halted_process_that_keeps_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "status").mkdir()
+    lock = tmp_path / "status" / "guardian.lock"
+    lock.touch()
+    hold = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True)"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; time.sleep(60)", str(lock)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        monkeypatch.setattr(guardian.signal, "signal", lambda *_: None)
+        assert Guardian(tmp_path, ["false"], waits=False).run() == 0
+        assert capfd.readouterr().err == ""
+        holder.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
+        assert Guardian(tmp_path, ["false"], waits=False).run() == guardian.CANNOT_SERVE
+        assert f"kill -CONT {holder.pid}" in capfd.readouterr().err
+    finally:
+        holder.kill()
+        holder.communicate()
