@@ -300,7 +300,7 @@ def parse_config(data: bytes, *, name: str = "config.json") -> Config:
     return config
 
 
-def _place(data: bytes, problem: ValueError) -> str:
+def _place(data: bytes, problem: Exception) -> str:
     """What is wrong, with the line where the decoder only counts bytes, with the setting where it names a path."""
     told = str(problem).rstrip(".")
     if " - at `$." in told:

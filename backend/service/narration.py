@@ -1,4 +1,4 @@
-"""What `serve` tells at a terminal: where it serves, each file that starts and ends, goodbye. Or one JSON object a line.
+"""What `serve` tells at a terminal: where it serves, each file that starts and ends, goodbye; or one object a line.
 
 Reads events after they were committed, writes to standard output on a thread of its own: a terminal that was halted, or
 a pipe nobody reads, holds up nothing but these lines.
@@ -27,9 +27,7 @@ LEAVE = (
     "Ctrl-C leaves: a file that is being trained goes on, and the next start takes it over. "
     "`shutdown` saves and ends that too, `pause` and `stop` hold it."
 )
-LEAVE_WHEN_IDLE = (
-    "It ends by itself when nothing is left to do. Ctrl-C saves and ends it before; the next start goes on."
-)
+LEAVE_WHEN_IDLE = "It ends by itself when nothing is left to do. Ctrl-C saves and ends it before that."
 
 
 class Narrator:
