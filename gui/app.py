@@ -1,10 +1,10 @@
 """The window's table of contents.
 
-    1  read the command line, open the log, catch faults
-    2  hand files to a window that is already open on this workspace, and end
-    3  build the frame and show it: the first frame talks to nobody
-    4  join the rooms behind it: service, state, actions, page (gui/rooms.py, loaded only now)
-    5  go on until the user leaves; training does not care
+1  read the command line, open the log, catch faults
+2  hand files to a window that is already open on this workspace, and end
+3  build the frame and show it: the first frame talks to nobody
+4  join the rooms behind it: service, state, actions, page (gui/rooms.py, loaded only now)
+5  go on until the user leaves; training does not care
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from gui.collector import Collector
 from gui.excepthook import FaultWatch, log_file, open_log
 from gui.shell.command_line import Options, parse
 from gui.shell.main_window import MainWindow
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> int:
     everstep = Everstep(application, options, instance, faults)
     everstep.open()
     code = application.exec()
+    everstep.close()
     faults.uninstall()
     return code
 
@@ -81,6 +83,7 @@ class Everstep(QObject):
         self._options = options
         self._instance = instance
         self._faults = faults
+        self._collector = Collector(self)
         self._state = WindowState(settings_file())
         self._look = Look(application, self)
         self._look.choose(options.theme or self._state.theme)
@@ -94,6 +97,10 @@ class Everstep(QObject):
         self._state.restore(self._window)
         self._window.show_theme(is_dark=self._look.tokens.theme is Theme.DARK)
         self._window.show()
+
+    def close(self) -> None:
+        """The event loop has ended."""
+        self._collector.stop()
 
     def _connect_signals(self) -> None:
         self._window.first_frame_painted.connect(self._on_first_frame_painted)
@@ -110,13 +117,17 @@ class Everstep(QObject):
 
         rooms = Rooms(self._window, self._look, self._state, self._options, parent=self)
         rooms.page_shown.connect(lambda: _log.info("page after %.3f s", seconds_since_start()))
-        rooms.live.connect(lambda: _log.info("live after %.3f s", seconds_since_start()))
+        rooms.live.connect(self._on_live)
         rooms.join(self._instance, self._faults)
         if self._options.screenshots is not None:
             pictures = Screenshots(self._window, self._look, self._options.screenshots, self)
             rooms.live.connect(pictures.start)
             pictures.finished.connect(QApplication.exit)
         self.rooms_joined.emit()
+
+    def _on_live(self) -> None:
+        _log.info("live after %.3f s", seconds_since_start())
+        self._collector.settle()
 
     def _on_look_requested(self) -> None:
         is_dark = self._look.tokens.theme is Theme.DARK
