@@ -48,7 +48,7 @@ def test_consent_names_the_thing_and_says_all_three(qtbot: QtBot, look: Look) ->
 
 def test_return_does_not_destroy_when_a_destructive_dialog_opens(qtbot: QtBot, look: Look) -> None:
     dialog = consent(qtbot)
-    qtbot.waitUntil(dialog.cancel_button.hasFocus, timeout=1000)
+    qtbot.waitUntil(dialog.cancel_button.hasFocus)
 
     with qtbot.assertNotEmitted(dialog.accepted), qtbot.waitSignal(dialog.rejected, timeout=1000):
         qtbot.keyClick(dialog.cancel_button, Qt.Key.Key_Return)
@@ -57,7 +57,7 @@ def test_return_does_not_destroy_when_a_destructive_dialog_opens(qtbot: QtBot, l
 def test_harmless_action_has_the_focus(qtbot: QtBot, look: Look) -> None:
     dialog = consent(qtbot, is_destructive=False)
 
-    qtbot.waitUntil(dialog.action_button.hasFocus, timeout=1000)
+    qtbot.waitUntil(dialog.action_button.hasFocus)
 
 
 def test_action_is_accepted_when_pressed(qtbot: QtBot, look: Look) -> None:
@@ -84,7 +84,7 @@ def test_hostile_names_are_shown_as_they_are_written(qtbot: QtBot, look: Look) -
 
 
 def test_quit_keeps_training_when_return_is_pressed(qtbot: QtBot, question: QuitQuestion) -> None:
-    qtbot.waitUntil(question.keep_button.hasFocus, timeout=1000)
+    qtbot.waitUntil(question.keep_button.hasFocus)
 
     with qtbot.waitSignal(question.keep_training_requested, timeout=1000), qtbot.assertNotEmitted(question.cancelled):
         qtbot.keyClick(question.keep_button, Qt.Key.Key_Return)

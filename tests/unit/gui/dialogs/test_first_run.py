@@ -177,7 +177,7 @@ def test_every_part_has_a_name_in_every_state(panel: FirstRun) -> None:
 
 
 def test_keyboard_reaches_every_way(qtbot: QtBot, panel: FirstRun) -> None:
-    qtbot.waitUntil(panel.isActiveWindow, timeout=1000)
+    qtbot.waitUntil(panel.isActiveWindow)
     seen: set[str] = set()
     for _ in range(8):
         focused = QGuiApplication.focusObject()

@@ -76,7 +76,7 @@ def test_fault_of_a_thread_is_told_too(faults: Any, expect_log: Any, qtbot: QtBo
         thread.join()
     finally:
         threading.excepthook = before
-    qtbot.waitUntil(lambda: told == ["ZeroDivisionError: division by zero"], timeout=2000)
+    qtbot.waitUntil(lambda: told == ["ZeroDivisionError: division by zero"])
 
 
 def test_message_of_qt_reaches_the_log(faults: Any, expect_log: Any) -> None:

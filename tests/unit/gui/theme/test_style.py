@@ -91,7 +91,7 @@ def test_field_shows_where_the_keyboard_is(qtbot: QtBot, look: Look) -> None:
     field = QLineEdit(window)
     field.resize(200, field.sizeHint().height())
     window.show()
-    qtbot.waitUntil(field.hasFocus, timeout=1000)
+    qtbot.waitUntil(field.hasFocus)
     focused = colors(field)[look.tokens.focus]
     field.clearFocus()
 

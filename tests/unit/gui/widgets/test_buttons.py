@@ -45,7 +45,7 @@ def test_focus_ring_is_painted_when_the_keyboard_comes(qtbot: QtBot, look: Look)
     button = ControlButton("Pause", icon="pause")
     qtbot.addWidget(button)
     button.show()
-    qtbot.waitUntil(button.isActiveWindow, timeout=1000)
+    qtbot.waitUntil(button.isActiveWindow)
     button.clearFocus()
     before = button.grab().toImage()
 
@@ -60,7 +60,7 @@ def test_focus_is_seen_on_a_filled_button_too(qtbot: QtBot, look: Look) -> None:
     button = ControlButton("Try the sample", tone="primary")
     qtbot.addWidget(button)
     button.show()
-    qtbot.waitUntil(button.isActiveWindow, timeout=1000)
+    qtbot.waitUntil(button.isActiveWindow)
     button.clearFocus()
     before = button.grab().toImage()
 
@@ -94,7 +94,7 @@ def test_focus_ring_is_there_when_the_window_opens_on_the_button(qtbot: QtBot, l
     window.show()
     window.activateWindow()
 
-    qtbot.waitUntil(lambda: button.has_focus_ring, timeout=1000)
+    qtbot.waitUntil(lambda: button.has_focus_ring)
 
 
 def test_button_without_words_has_a_name_and_a_tooltip(qtbot: QtBot, look: Look) -> None:

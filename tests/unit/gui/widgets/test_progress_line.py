@@ -36,7 +36,7 @@ def test_line_travels_when_the_end_is_not_known(qtbot: QtBot, line: ProgressLine
     line.set_share(None)
     first = line.grab().toImage()
 
-    qtbot.waitUntil(lambda: line.grab().toImage() != first, timeout=1000)
+    qtbot.waitUntil(lambda: line.grab().toImage() != first)
 
 
 def test_line_rests_when_it_is_not_seen(line: ProgressLine) -> None:

@@ -25,7 +25,7 @@ def host(qtbot: QtBot, look: Look) -> QWidget:
     field = QLineEdit(window)  # a window that becomes active gives the focus to something; not to a notice
     field.setFocus()
     window.show()
-    qtbot.waitUntil(field.hasFocus, timeout=1000)
+    qtbot.waitUntil(field.hasFocus)
     return window
 
 
@@ -42,7 +42,7 @@ def look_at(toast: Toast) -> None:
 def test_toast_leaves_by_itself(qtbot: QtBot, stack: ToastStack) -> None:
     stack.post("info", "Saved")
 
-    qtbot.waitUntil(lambda: stack.toasts == [], timeout=2000)
+    qtbot.waitUntil(lambda: stack.toasts == [])
     assert not stack.isVisible()
 
 
@@ -85,7 +85,7 @@ def test_toast_takes_nothing_from_the_window_when_it_comes(qtbot: QtBot, host: Q
     application.focusWindowChanged.connect(windows.append)
 
     toast = stack.post("info", "Saved", "A message below it.", action="Show", do=lambda: None)
-    qtbot.waitUntil(lambda: not toast.is_waiting, timeout=1000)
+    qtbot.waitUntil(lambda: not toast.is_waiting)
 
     application.focusWindowChanged.disconnect(windows.append)
     assert windows == []
@@ -115,7 +115,7 @@ def test_close_button_takes_the_toast_away(qtbot: QtBot, stack: ToastStack) -> N
 
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
 
-    qtbot.waitUntil(lambda: stack.toasts == [], timeout=2000)
+    qtbot.waitUntil(lambda: stack.toasts == [])
 
 
 def test_escape_takes_the_toast_away_when_the_keyboard_is_in_it(qtbot: QtBot, stack: ToastStack) -> None:
@@ -123,7 +123,7 @@ def test_escape_takes_the_toast_away_when_the_keyboard_is_in_it(qtbot: QtBot, st
 
     qtbot.keyClick(toast, Qt.Key.Key_Escape)
 
-    qtbot.waitUntil(lambda: stack.toasts == [], timeout=2000)
+    qtbot.waitUntil(lambda: stack.toasts == [])
 
 
 def test_action_is_done_and_ends_the_notice(qtbot: QtBot, stack: ToastStack) -> None:
@@ -135,7 +135,7 @@ def test_action_is_done_and_ends_the_notice(qtbot: QtBot, stack: ToastStack) -> 
     qtbot.mouseClick(action, Qt.MouseButton.LeftButton)
 
     assert done == ["shown"]
-    qtbot.waitUntil(lambda: stack.toasts == [], timeout=2000)
+    qtbot.waitUntil(lambda: stack.toasts == [])
 
 
 def test_stack_keeps_to_the_corner_when_the_window_is_resized(host: QWidget, stack: ToastStack) -> None:

@@ -89,7 +89,7 @@ def test_curves_show_the_history_within_a_fifth_of_a_second(
 ) -> None:
     history.load(example_history(300))
 
-    qtbot.waitUntil(lambda: num_points(told) == 300, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 300)
     assert [small.line.accessibleDescription() for small in curves._small][2:] == [
         "5\u202f300\u202ftok/s",
         "19.9\u202fGiB",
@@ -105,7 +105,7 @@ def test_curves_take_ten_steps_with_one_repaint(
     for number in range(1, 11):
         history.append(step(number))
 
-    qtbot.waitUntil(lambda: num_points(told) == 10, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 10)
     assert repaints == [1]
 
 
@@ -146,7 +146,7 @@ def test_curves_show_files_recoveries_and_evaluations(
         )
     )
 
-    qtbot.waitUntil(lambda: "set_marks" in told, timeout=2000)
+    qtbot.waitUntil(lambda: "set_marks" in told)
     assert told["set_marks"] == ([Mark(51, "resumed at 51 · 3 steps again · killed")],)
     assert told["set_bands"] == ([Band(1, 100, "<b>a</b>.jsonl")],)
     x, losses = told["set_validation"]
@@ -170,7 +170,7 @@ def test_curves_ask_for_finer_points_where_the_user_looks(
 
 def test_curves_share_one_crosshair(qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told) -> None:
     history.load(example_history(100))
-    qtbot.waitUntil(lambda: num_points(told) == 100, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 100)
 
     curves._small[0].hovered.emit(40.0)
     assert told["set_hover"] == (40.0,)
@@ -181,7 +181,7 @@ def test_curves_share_one_crosshair(qtbot: QtBot, curves: Curves, history: Metri
 
 def test_curves_move_to_another_axis_at_once(qtbot: QtBot, curves: Curves, history: MetricHistory, told: Told) -> None:
     history.load(example_history(100))
-    qtbot.waitUntil(lambda: num_points(told) == 100, timeout=2000)
+    qtbot.waitUntil(lambda: num_points(told) == 100)
 
     curves.chart.set_axis("tokens")
 
