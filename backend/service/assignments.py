@@ -20,7 +20,7 @@ from backend.datasets import registry, validation
 from backend.formats.workspace import Workspace
 from backend.machine.probe import physical_cores
 from backend.queue import queue
-from backend.service import intent
+from backend.service import intent, lost_steps
 from backend.service.core import Core
 from backend.store import history
 from backend.store.database import Transaction
@@ -88,6 +88,7 @@ def make_assignment(tx: Transaction, core: Core, job_id: int, attempt_seq: int) 
         queue.block(tx, job_id, problem.body().sentence())
         return None
     head = checkpoints.newest(tx, lineage.lineage_id)
+    lost_steps.train_again(tx)
     _trust_head(tx, job, head)
     if job.state is JobState.STARTING:  # keeps its reason
         queue.set_state(

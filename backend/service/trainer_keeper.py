@@ -11,7 +11,8 @@ from backend.contract.errors import EverstepError
 from backend.contract.events import StepDone
 from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
 from backend.machine.processes import ProcessIdentity
-from backend.service import recovery, spools, trainer_events
+from backend.queue import queue
+from backend.service import lost_steps, recovery, spools, trainer_events
 from backend.service.core import Core
 from backend.service.recovery import Death
 from backend.service.status import StatusBoard
@@ -88,6 +89,9 @@ class TrainerKeeper:
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
+        # A trainer at work holds in memory what a damaged checkpoint lost; without one it is lost indeed.
+        if self.current is None or await core.read(queue.active) is None:
+            await core.run(lost_steps.train_again)
         await spools.prune(core)
 
     async def _find(self, attempt: Attempt) -> ProcessIdentity | None:

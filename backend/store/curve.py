@@ -69,8 +69,8 @@ def _sql(width: int) -> str:
 
 def _ends(tx: Transaction, branch: int) -> tuple[int | None, int | None]:
     row = tx.one(  # two questions: each is answered from one end of the index
-        "SELECT (SELECT min(step) FROM metrics WHERE branch = :branch), "
-        "(SELECT max(step) FROM metrics WHERE branch = :branch)",
+        "SELECT (SELECT min(step) FROM metrics WHERE branch = :branch AND is_superseded = 0), "
+        "(SELECT max(step) FROM metrics WHERE branch = :branch AND is_superseded = 0)",
         {"branch": branch},
     )
     return (row[0], row[1]) if row else (None, None)

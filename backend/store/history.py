@@ -1,18 +1,20 @@
 """What training told: metrics by step, evaluations, samples.
 
-Keyed (branch, attempt, step). A step that a later attempt replayed is superseded, never overwritten. These tables
-are not in the journal: they come back from the spool files.
+Keyed (branch, attempt, step). A step that a later attempt replayed is superseded, never overwritten; so is everything
+beyond the head where training goes on before it (`supersede`). These tables are not in the journal: they come back
+from the spool files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from typing import Any
 
 from backend.contract.spool import Evaluated, Sampled, Step
 from backend.contract.status import EvaluationRow, MetricRow, SampleRow
-from backend.store import pyramid
+from backend.store import meta, pyramid
 from backend.store.transaction import Transaction
 
 _METRIC = (
@@ -21,9 +23,15 @@ _METRIC = (
 )
 _EVALUATION = "step, job_id, validation_id, validation_loss, train_loss, gap, heldout_loss, at"
 # SQLite takes the other columns of a group from the row that has the maximum: the newest attempt of each step.
-_NEWEST = "SELECT max(attempt_seq), * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ? GROUP BY step"
+_NEWEST = (
+    "SELECT max(attempt_seq), * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ? AND is_superseded = 0 "
+    "GROUP BY step"
+)
+_TABLES = ("metrics", "evaluations", "samples")
 _EVERY = "SELECT attempt_seq, * FROM metrics WHERE branch = ? AND step BETWEEN ? AND ?"
 _LAST_STEP = 2**62
+_CUTS = "superseded"
+"""In meta: [branch, step, attempt] of every cut; what attempts up to this one told of later steps does not count."""
 
 
 def rows_sha256(rows: list[int]) -> str:
@@ -50,6 +58,7 @@ def add_step(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> bool
         "rows_sha256": rows_sha256(step.rows),
         "memory_bytes": step.memory_bytes,
         "at": step.at,
+        "is_superseded": _is_superseded(tx, branch, attempt_seq, step.global_step),
     }
     is_new = _insert(tx, "metrics", row)
     if is_new:
@@ -58,11 +67,12 @@ def add_step(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> bool
 
 
 def replay_differs(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> str | None:
-    """The `loss_hex` an older attempt had at this step with the same rows, when it is not the same; else None."""
+    """The `loss_hex` an older attempt had at this step with the same rows of the same job, when it is not the same;
+    else None."""
     row = tx.one(
         "SELECT loss_hex FROM metrics WHERE branch = ? AND step = ? AND attempt_seq < ? AND rows_sha256 = ? "
-        "ORDER BY attempt_seq DESC LIMIT 1",
-        (branch, step.global_step, attempt_seq, rows_sha256(step.rows)),
+        "AND is_superseded = 0 AND job_id = ? ORDER BY attempt_seq DESC LIMIT 1",
+        (branch, step.global_step, attempt_seq, rows_sha256(step.rows), step.job_id),
     )
     return str(row[0]) if row and row[0] != step.loss_hex else None
 
@@ -93,7 +103,7 @@ def last_step(tx: Transaction, branch: int | None = None) -> MetricRow | None:
     """The highest step of the branch."""
     row = tx.one(
         f"SELECT {_METRIC} FROM metrics m LEFT JOIN jobs j ON j.job_id = m.job_id WHERE m.branch = ? "
-        "ORDER BY m.step DESC, m.attempt_seq DESC LIMIT 1",
+        "AND m.is_superseded = 0 ORDER BY m.step DESC, m.attempt_seq DESC LIMIT 1",
         (branch_number(tx, branch),),
     )
     return _metric(row) if row else None
@@ -116,6 +126,7 @@ def add_evaluation(tx: Transaction, branch: int, attempt_seq: int, evaluated: Ev
         "seconds": evaluated.seconds,
         "request_id": evaluated.request_id,
         "at": evaluated.at,
+        "is_superseded": _is_superseded(tx, branch, attempt_seq, evaluated.global_step),
     }
     return _insert(tx, "evaluations", row)
 
@@ -123,7 +134,7 @@ def add_evaluation(tx: Transaction, branch: int, attempt_seq: int, evaluated: Ev
 def evaluations(tx: Transaction, branch: int | None = None) -> list[EvaluationRow]:
     """Evaluations by step."""
     rows = tx.execute(
-        f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? ORDER BY step, attempt_seq, n",
+        f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? AND is_superseded = 0 ORDER BY step, attempt_seq, n",
         (branch_number(tx, branch),),
     )
     return [_evaluation(row) for row in rows]
@@ -132,7 +143,8 @@ def evaluations(tx: Transaction, branch: int | None = None) -> list[EvaluationRo
 def last_evaluation(tx: Transaction, branch: int | None = None) -> EvaluationRow | None:
     """The evaluation recorded last."""
     row = tx.one(
-        f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? ORDER BY attempt_seq DESC, n DESC LIMIT 1",
+        f"SELECT {_EVALUATION} FROM evaluations WHERE branch = ? AND is_superseded = 0 "
+        "ORDER BY attempt_seq DESC, n DESC LIMIT 1",
         (branch_number(tx, branch),),
     )
     return _evaluation(row) if row else None
@@ -141,6 +153,7 @@ def last_evaluation(tx: Transaction, branch: int | None = None) -> EvaluationRow
 def add_sampled(tx: Transaction, branch: int, attempt_seq: int, sampled: Sampled) -> bool:
     """Record samples; False when they are there already."""
     is_new = False
+    is_superseded = _is_superseded(tx, branch, attempt_seq, sampled.global_step)
     for place, sample in enumerate(sampled.samples):
         row = {
             "branch": branch,
@@ -155,6 +168,7 @@ def add_sampled(tx: Transaction, branch: int, attempt_seq: int, sampled: Sampled
             "think_tag_percent": sampled.think_tag_percent,
             "request_id": sampled.request_id,
             "at": sampled.at,
+            "is_superseded": is_superseded,
         }
         is_new |= _insert(tx, "samples", row)
     return is_new
@@ -164,7 +178,7 @@ def samples(tx: Transaction, branch: int | None = None) -> list[SampleRow]:
     """Samples by step."""
     rows = tx.execute(
         "SELECT step, job_id, prompt, text, has_think_tag, at FROM samples WHERE branch = ? "
-        "ORDER BY step, attempt_seq, n, place",
+        "AND is_superseded = 0 ORDER BY step, attempt_seq, n, place",
         (branch_number(tx, branch),),
     )
     return [
@@ -187,9 +201,36 @@ def last_think_tag_percent(tx: Transaction, branch: int | None = None) -> float 
 
 def _last_sampled(tx: Transaction, branch: int | None) -> tuple[Any, ...] | None:
     return tx.one(
-        "SELECT step, think_tag_percent FROM samples WHERE branch = ? ORDER BY attempt_seq DESC, n DESC LIMIT 1",
+        "SELECT step, think_tag_percent FROM samples WHERE branch = ? AND is_superseded = 0 "
+        "ORDER BY attempt_seq DESC, n DESC LIMIT 1",
         (branch_number(tx, branch),),
     )
+
+
+def supersede(tx: Transaction, branch: int, after_step: int) -> None:
+    """Training goes on after `after_step`: what was told of later steps stays on record and no longer counts."""
+    union = " UNION ALL ".join(
+        f"SELECT attempt_seq FROM {table} WHERE branch = :branch AND step > :step AND is_superseded = 0"
+        for table in _TABLES
+    )
+    row = tx.one(f"SELECT max(attempt_seq) FROM ({union})", {"branch": branch, "step": after_step})
+    if row is None or row[0] is None:
+        return
+    cuts = [*_cuts(tx), [branch, after_step, int(row[0])]]
+    meta.set(tx, _CUTS, json.dumps(cuts))
+    for table in _TABLES:
+        tx.execute(f"UPDATE {table} SET is_superseded = 1 WHERE branch = ? AND step > ?", (branch, after_step))
+    pyramid.cut(tx, branch, after_step)
+
+
+def _cuts(tx: Transaction) -> list[list[int]]:
+    cuts: list[list[int]] = json.loads(meta.get(tx, _CUTS) or "[]")
+    return cuts
+
+
+def _is_superseded(tx: Transaction, branch: int, attempt_seq: int, step: int) -> int:
+    """1 for what is told once more, after a repair, of a step that was cut off before."""
+    return int(any(branch == cut and step > after and attempt_seq <= last for cut, after, last in _cuts(tx)))
 
 
 def branch_number(tx: Transaction, branch: int | None) -> int:

@@ -21,7 +21,8 @@ _COLUMNS = (
 )
 # SQLite takes the other columns of a group from the row that has the maximum: the newest attempt of each step.
 NEWEST = (
-    "SELECT max(attempt_seq), * FROM metrics WHERE branch = :branch AND step BETWEEN :first AND :last GROUP BY step"
+    "SELECT max(attempt_seq), * FROM metrics WHERE branch = :branch AND step BETWEEN :first AND :last "
+    "AND is_superseded = 0 GROUP BY step"
 )
 
 
@@ -41,7 +42,10 @@ def grouped(source_width: int) -> str:
             f"min({loss}) AS loss_min, max({loss}) AS loss_max, count({norm}) AS num_grad_norms, "
             f"total({norm}) AS grad_norm_sum FROM ({NEWEST}) GROUP BY 1"
         )
-        found = "metrics m WHERE m.branch = :branch AND m.step = g.last_step ORDER BY m.attempt_seq DESC LIMIT 1"
+        found = (
+            "metrics m WHERE m.branch = :branch AND m.step = g.last_step AND m.is_superseded = 0 "
+            "ORDER BY m.attempt_seq DESC LIMIT 1"
+        )
         at, rate = f"(SELECT at FROM {found})", f"(SELECT {finite('lr')} FROM {found})"
     else:
         inner = (
@@ -88,10 +92,10 @@ def note_step(tx: Transaction, branch: int, attempt_seq: int, step: Step) -> Non
         "last_step = max(last_step, excluded.last_step), first_at = min(first_at, excluded.first_at)",
         (branch, attempt_seq, number, number, step.at),
     )
-    newer = tx.one(
-        "SELECT 1 FROM metrics WHERE branch = ? AND step = ? AND attempt_seq > ?", (branch, number, attempt_seq)
+    newest = tx.one(
+        "SELECT max(attempt_seq) FROM metrics WHERE branch = ? AND step = ? AND is_superseded = 0", (branch, number)
     )
-    if newer is None:
+    if newest is not None and newest[0] == attempt_seq:
         _note_owner(tx, branch, number, step.job_id)
 
 
@@ -127,6 +131,20 @@ def _put_span(tx: _Runs, branch: int, first: int, last: int, job_id: int) -> Non
     )
 
 
+def cut(tx: Transaction, branch: int, after_step: int) -> None:
+    """The steps after this one were superseded: take them out of everything above them."""
+    first = after_step + 1
+    for width in WIDTHS:
+        tx.execute("DELETE FROM curve WHERE branch = ? AND width = ? AND block >= ?", (branch, width, first // width))
+    for width in WIDTHS:
+        start = first // width * width
+        tx.execute(_FILL[width], {"branch": branch, "width": width, "first": start, "last": start + width - 1})
+    tx.execute("DELETE FROM job_spans WHERE branch = ? AND first_step > ?", (branch, after_step))
+    tx.execute(
+        "UPDATE job_spans SET last_step = ? WHERE branch = ? AND last_step > ?", (after_step, branch, after_step)
+    )
+
+
 def fill_missing(connection: apsw.Connection) -> None:
     """Make everything from `metrics` where it is not there: after an update of the program or a repair."""
     known = connection.execute("SELECT EXISTS (SELECT 1 FROM curve), EXISTS (SELECT 1 FROM metrics)").fetchone()
@@ -158,6 +176,6 @@ def _fill(connection: apsw.Connection, branch: int) -> None:
         f"lag(step) OVER (ORDER BY step) AS step_before FROM ({NEWEST})), "
         "begins AS (SELECT step, job_id, lead(step_before) OVER (ORDER BY step) AS last_step "
         "FROM steps WHERE job_id IS NOT job_before) SELECT :branch, step, coalesce(last_step, "
-        "(SELECT max(step) FROM metrics WHERE branch = :branch)), job_id FROM begins",
+        "(SELECT max(step) FROM metrics WHERE branch = :branch AND is_superseded = 0)), job_id FROM begins",
         every,
     )

@@ -40,7 +40,7 @@ _COLUMNS = ", ".join(_NAMES)
 
 
 def is_at_home(workspace: Workspace, folder: Path) -> bool:
-    """Whether a checkpoint lies in this workspace's own current_model/: nothing else is ever indexed, moved, removed."""
+    """Whether a checkpoint lies in this workspace's own current_model/: nothing else is indexed, moved or removed."""
     return folder.parent == workspace.current_model and folder.name.startswith(PREFIX) and not folder.is_symlink()
 
 

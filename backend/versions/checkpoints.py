@@ -46,6 +46,7 @@ __all__ = [
     "verify",
 ]
 
+
 @dataclass(frozen=True)
 class Reconciled:
     """What reconcile found."""

@@ -104,3 +104,56 @@ def test_copy_of_a_workspace_never_touches_the_original(three_trained: RunningSe
     finally:
         service.close()
     assert sorted(path.relative_to(old.root) for path in old.root.rglob("*")) == before
+
+
+@pytest.fixture
+def four_trained(three_trained: RunningService) -> RunningService:
+    """A fourth one, in the hands of the same kind of trainer; ended, and the three newest checkpoints spoiled."""
+    service = three_trained.start()
+    train_and_end(service, "d.jsonl")
+    for folder in sorted(service.workspace.current_model.glob("step-*"))[-3:]:
+        (folder / "model.json").write_text('{"digest": "00"}')
+    return service
+
+
+def test_finished_files_are_trained_again_when_their_checkpoints_are_damaged(four_trained: RunningService) -> None:
+    service = four_trained
+    before = {row["step"]: row["loss_hex"] for row in service.start().call("metrics", superseded=True)["rows"]}
+    jobs = [service.until_state(job_id, "finished") for job_id in (2, 3, 4)]
+    assert [(job["first_global_step"], job["last_global_step"]) for job in jobs] == [(5, 8), (9, 12), (13, 16)]
+    rows = service.call("metrics")["rows"]
+    assert {row["step"]: row["loss_hex"] for row in rows} == before, "the same steps once more"
+    assert [row["attempt"] for row in rows] == [1] * 4 + [5] * 12
+    status = service.call("status")
+    assert (status["global_step"], status["checkpoint_step"]) == (16, 16)
+    log = "".join(path.read_text() for path in service.workspace.logs.glob("*.log"))
+    assert "Finished files are trained again. b.jsonl, c.jsonl, d.jsonl were trained up to step 16" in log
+
+
+def test_status_and_history_show_one_timeline_while_lost_files_wait(four_trained: RunningService) -> None:
+    service = four_trained
+    (service.workspace.root / ".stop").touch()
+    service.start()
+    assert [service.job(job_id)["state"] for job_id in (1, 2, 3, 4)] == ["finished", "queued", "queued", "queued"]
+    status = service.call("status")
+    assert (status["global_step"], status["checkpoint_step"], status["num_waiting"]) == (4, 4, 3)
+    assert [row["step"] for row in service.call("metrics")["rows"]] == [1, 2, 3, 4]
+    assert len(service.call("metrics", superseded=True)["rows"]) == 16
+    assert service.call("history")["last_step"] == 4
+    assert [span["job_id"] for span in service.call("history.marks")["files"]] == [1]
+    assert [row["step"] for row in service.call("evaluations")["rows"]] == [4]
+    service.call("queue.move", job_ids=[4], to=1)
+    (service.workspace.root / ".stop").unlink()
+    assert service.until_state(4, "finished")["first_global_step"] == 5
+
+
+def test_finished_file_goes_on_where_the_newest_whole_checkpoint_left_it(
+    running_service: RunningService,
+) -> None:
+    service = running_service
+    train_and_end(service, "a.jsonl", rows=20)
+    (service.workspace.current_model / "step-00000010-1" / "model.json").write_text("spoiled")
+    service.start()
+    job = service.until_state(1, "finished")
+    assert (job["first_global_step"], job["last_global_step"], job["done_steps"]) == (1, 10, 10)
+    assert [row["attempt"] for row in service.call("metrics")["rows"]] == [1] * 5 + [2] * 5

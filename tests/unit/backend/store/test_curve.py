@@ -257,7 +257,7 @@ def test_history_that_is_there_without_its_curve_gets_one_at_opening(tmp_path: P
 def test_million_steps_are_answered_at_once_for_any_range() -> None:
     with fresh_database() as database:
         connection = database._connection
-        columns = "1, value, 1, value / 3000, 1, 1.5, '0x1.8p+0', 1e-4, 0.5, 1800, 900, 2, 2.5, 'r', 9, value * 2.5"
+        columns = "1, value, 1, value / 3000, 1, 1.5, '0x1.8p+0', 1e-4, 0.5, 1800, 900, 2, 2.5, 'r', 9, value * 2.5, 0"
         connection.execute(
             f"BEGIN; INSERT INTO metrics SELECT {columns} FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL "
             "SELECT value + 1 FROM n WHERE value < 1000000) SELECT value FROM n); COMMIT"
@@ -275,3 +275,30 @@ def test_million_steps_are_answered_at_once_for_any_range() -> None:
             assert 2000 <= len(found.step) <= 4000
             assert quickest < 0.05, (start, end)
         assert len(database.read(lambda tx: curve.files(tx, BRANCH))) == 334
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(attempts=walks(), share=st.floats(0, 1))
+def test_curve_ends_where_steps_were_cut_off(attempts: list[list[Step]], share: float) -> None:
+    newest: dict[int, Step] = {}
+    with fresh_database() as database:
+        for seq, attempt in enumerate(attempts, start=1):
+            newest |= {one.global_step: one for one in attempt}
+            database.run(lambda tx, part=attempt, seq=seq: [history.add_step(tx, BRANCH, seq, one) for one in part])
+        last = min(newest) + int(share * (max(newest) - min(newest)))
+        database.run(lambda tx: history.supersede(tx, BRANCH, last))
+        kept = {number: one for number, one in newest.items() if number <= last}
+        for buckets in (7, 1000):
+            assert [approximately(point) for point in points_of(ask(database, buckets=buckets))] == naive(
+                kept, 0, None, buckets
+            )
+        assert spans(database) == naive_files(kept)
+        before = everything(database)["curve"]
+        database.run(lambda tx: tx.execute("DELETE FROM curve"))
+        database.run(lambda tx: tx.execute("DELETE FROM job_spans"))
+        database.run(lambda tx: tx.execute("DELETE FROM attempt_spans"))
+        pyramid.fill_missing(database._connection)
+        after = everything(database)["curve"]
+        assert after == [tuple(approximately(dict(enumerate(row))).values()) for row in before]
+        database.run(lambda tx: [history.add_step(tx, BRANCH, len(attempts) + 1, step(last + 1, job_id=99))])
+        assert spans(database)[-1] == (99, last + 1, last + 1)

@@ -152,3 +152,42 @@ def test_samples_are_kept_once_and_the_last_is_known(database: Database) -> None
     ]
     assert database.read(lambda tx: history.last_sample_step(tx, 1)) == 40
     assert database.read(lambda tx: history.last_think_tag_percent(tx, 1)) == 25.0
+
+
+def test_supersede_takes_what_was_told_of_later_steps_out_of_everything_shown(database: Database) -> None:
+    add_steps(database, 1, *(step(number, loss=1.0 + number) for number in range(1, 9)))
+    for number in (4, 8):
+        database.run(lambda tx, number=number: history.add_evaluation(tx, 1, 1, evaluated(number, n=number)))
+        database.run(lambda tx, number=number: history.add_sampled(tx, 1, 1, sampled(number, n=number)))
+    database.run(lambda tx: history.supersede(tx, 1, 5))
+
+    def shown() -> tuple[Any, ...]:
+        return database.read(
+            lambda tx: (
+                [row.step for row in history.metrics(tx, branch=1)],
+                [row.step for row in history.evaluations(tx, 1)],
+                [row.step for row in history.samples(tx, 1)],
+                getattr(history.last_step(tx, 1), "step", None),
+                getattr(history.last_evaluation(tx, 1), "step", None),
+                history.last_sample_step(tx, 1),
+            )
+        )
+
+    assert shown() == ([1, 2, 3, 4, 5], [4], [4, 4], 5, 4, 4)
+    assert len(database.read(lambda tx: history.metrics(tx, superseded=True, branch=1))) == 8
+    add_steps(database, 2, step(6, loss=9.0))
+    assert shown()[0] == [1, 2, 3, 4, 5, 6], "what is trained from there counts"
+    assert database.read(lambda tx: history.replay_differs(tx, 1, 2, step(6, loss=9.0))) is None, "another timeline"
+
+
+def test_what_was_superseded_stays_so_when_it_is_told_again_after_a_repair(database: Database) -> None:
+    add_steps(database, 1, *(step(number) for number in range(1, 9)))
+    database.run(lambda tx: history.supersede(tx, 1, 5))
+    database.run(lambda tx: tx.execute("DELETE FROM metrics"))
+    add_steps(database, 1, *(step(number) for number in range(1, 9)))
+    database.run(lambda tx: history.add_evaluation(tx, 1, 1, evaluated(8)))
+    database.run(lambda tx: history.add_sampled(tx, 1, 1, sampled(8)))
+    assert database.read(lambda tx: history.last_step(tx, 1)).step == 5
+    assert database.read(lambda tx: (history.last_evaluation(tx, 1), history.last_sample_step(tx, 1))) == (None, -1)
+    database.run(lambda tx: history.supersede(tx, 1, 5))
+    assert len(database.read(lambda tx: history.metrics(tx, superseded=True, branch=1))) == 8
