@@ -34,9 +34,19 @@ def read_endpoint(workspace: Workspace) -> Endpoint | None:
     """The endpoint file, whether or not somebody still listens there; None when there is none to trust."""
     try:
         with open(workspace.endpoint_file, "rb", opener=_open_own) as file:
-            return msgspec.json.decode(file.read(), type=Endpoint)
+            endpoint = msgspec.json.decode(file.read(), type=Endpoint)
+        return endpoint if _is_of(endpoint, workspace.root) else None
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _is_of(endpoint: Endpoint, root: Path) -> bool:
+    """Whether it was written for this very folder, and where it still is: a copy or a moved one has no service."""
+    if not endpoint.workspace_inode:  # written by an older service
+        return True
+    folder = (endpoint.workspace_device, endpoint.workspace_inode)
+    states = [os.stat(path) for path in (root, endpoint.workspace)]
+    return all((state.st_dev, state.st_ino) == folder for state in states)
 
 
 def _open_own(path: str, flags: int) -> int:

@@ -11,6 +11,7 @@ EverstepError                     code, title, message, hint; `status` is its HT
 ├── DamagedError                  something on disk is not what was written                   500
 ├── StorageError                  the disk is full, read-only or failing                      507
 ├── ServiceUnavailableError       no service answers                                          503
+│   └── WorkspaceMovedError       the workspace is not where it was
 └── InternalError                 our fault                                                   500
 """
 
@@ -135,6 +136,13 @@ class ServiceUnavailableError(EverstepError):
     code = "service_unavailable"
     title = "The service does not answer"
     status = 503
+
+
+class WorkspaceMovedError(ServiceUnavailableError):
+    """The path of the workspace leads nowhere, or to another folder."""
+
+    code = "workspace_moved"
+    title = "The workspace was moved"
 
 
 class InternalError(EverstepError):

@@ -214,3 +214,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     api_version: int
     program_version: str
     started_at: float
+    workspace: str = ""
+    """Path of the workspace as the service has it, links resolved; '' where an older service wrote this."""
+    workspace_device: int = 0
+    workspace_inode: int = 0
+    """Which folder that is: a copy of the workspace holds a copy of this file and has no service."""

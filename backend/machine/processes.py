@@ -63,6 +63,14 @@ def find_by_argument(argument: str) -> ProcessIdentity | None:
     return None
 
 
+def has_argument(pid: int, argument: str) -> bool:
+    """Whether a process has `argument` among its command-line words."""
+    try:
+        return argument in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
 def memory_bytes(pid: int) -> int:
     """Resident memory of a process, 0 when it is gone."""
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from backend.contract.status import RunState
+from backend.formats.home import Home
 from backend.formats.workspace import Workspace
 from backend.service.configuration import ConfigFile
 from backend.service.live import Live
@@ -62,6 +63,7 @@ class Core:
         self, workspace: Workspace, database: Database, config: ConfigFile, programs: Programs, options: Options
     ) -> None:
         self.workspace = workspace
+        self.home = Home(workspace.root)
         self.database = database
         self.config = config
         self.programs = programs
@@ -79,7 +81,8 @@ class Core:
         self._file_threads = ThreadPoolExecutor(_FILE_THREADS, "files")
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
-        """Change the database; returns after commit."""
+        """Change the database; returns after commit. Raises WorkspaceMovedError: what fails then is nobody's fault."""
+        self.home.require_here()
         return await self._in(self._database_thread, self.database.run, work)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:

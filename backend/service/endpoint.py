@@ -11,11 +11,12 @@ import msgspec
 
 from backend.contract.status import Endpoint
 from backend.contract.verbs import API_VERSION
+from backend.formats.home import Home
 from backend.machine import processes
 from backend.store import durable
 
 
-def make(port: int, program_version: str) -> Endpoint:
+def make(port: int, program_version: str, home: Home) -> Endpoint:
     """A description of this process with a new token."""
     own = processes.identify(os.getpid())
     return Endpoint(
@@ -27,6 +28,9 @@ def make(port: int, program_version: str) -> Endpoint:
         api_version=API_VERSION,
         program_version=program_version,
         started_at=time.time(),
+        workspace=str(home.root.resolve()),
+        workspace_device=home.device,
+        workspace_inode=home.inode,
     )
 
 

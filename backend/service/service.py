@@ -31,7 +31,7 @@ from backend.contract.status import StatusView
 from backend.contract.verbs import API_VERSION, Verb
 from backend.formats.workspace import Workspace
 from backend.machine import disk, probe
-from backend.service import assignments, endpoint, lock, logs
+from backend.service import assignments, endpoint, lock, logs, moved
 from backend.service.bases_intake import BasesIntake
 from backend.service.configuration import ConfigFile
 from backend.service.core import Core, Options, Programs
@@ -153,7 +153,7 @@ class Service:
             await self.bases.forget_unfinished()
             await assignments.look_at_checkpoints(core)
             await self.keeper.adopt_or_settle()
-        here = endpoint.make(self.api.port, self._version)
+        here = endpoint.make(self.api.port, self._version, core.home)
         self._redactor.hide(here.token)
         answering = asyncio.create_task(self._answer(here.token), name="api")
         endpoint.publish(core.workspace.endpoint_file, here)
@@ -178,7 +178,11 @@ class Service:
 
     def _workers(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """What goes on by itself; in safe mode only what looks on."""
-        onlookers = [("status files", self.status_files.run()), ("ending", self.ending.run())]
+        onlookers = [
+            ("status files", self.status_files.run()),
+            ("ending", self.ending.run()),
+            ("move", moved.watch(self.core)),
+        ]
         if self.core.options.safe_mode:
             return onlookers
         return [
@@ -206,7 +210,10 @@ class Service:
             for part in parts:
                 if part.done() and not part.cancelled() and (problem := part.exception()) is not None:
                     log.critical("The part %r failed.", part.get_name(), exc_info=problem)
-            return FAILED
+            if core.home.is_here():
+                return FAILED
+            moved.say(core)
+            return moved.MOVED
         if core.is_shutting_down and self.keeper.current is not None:
             log.info("Waiting for the trainer to save and end.")
             core.wake()
@@ -222,12 +229,15 @@ class Service:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        is_here = self.core.home.is_here()  # else these are another workspace's files
         with suppress(EverstepError, OSError):
-            await self.status_files.beat()
+            if is_here:
+                await self.status_files.beat()
         self.feed.close()
         self.api.stop()
         await asyncio.gather(answering, return_exceptions=True)
-        endpoint.withdraw(self.core.workspace.endpoint_file)
+        if is_here:
+            endpoint.withdraw(self.core.workspace.endpoint_file)
         self.core.close()
         log.info("Ended.")
 
@@ -236,6 +246,7 @@ class Service:
     async def call(self, verb: Verb, args: Struct, *, key: str, is_minimal: bool = False) -> bytes:
         """Carry out a verb."""
         self._asked_at = time.monotonic()
+        self.core.home.require_here()
         return await self.verbs.call(verb, args, key=key, is_minimal=is_minimal)
 
     def ready(self) -> Ready:

@@ -18,9 +18,12 @@ LOCK = "trainer.lock"
 
 
 def find_living(spool: Path, recorded: ProcessIdentity | None) -> ProcessIdentity | None:
-    """The living trainer of this spool, or None."""
+    """The living trainer of this spool, or None. A copy of the workspace records the trainer of the original, which
+    neither names the copy's spool nor holds its lock."""
     if recorded is not None and recorded.boot_id == processes.boot_id() and processes.is_alive(recorded):
-        return recorded
+        if processes.has_argument(recorded.pid, str(spool)) or lock_is_held(spool):
+            return recorded
+        return None
     return processes.find_by_argument(str(spool))
 
 

@@ -29,6 +29,7 @@ import torch
 import transformers
 
 from backend.contract.spool import ExitRecord, Started
+from backend.formats.home import Home
 from backend.formats.workspace import Workspace
 from backend.trainer.failures import exit_record, write_exit_record
 from backend.trainer.model import pick_device
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workspace", type=Path)
     arguments = parser.parse_args(argv)
     spool: Path = arguments.spool.absolute()
+    home = Home(Workspace(arguments.workspace).root) if arguments.workspace else None
     lock = _take_lock(spool)
     if lock is None:
         sys.stderr.write(f"Another trainer holds {spool}.\n")
@@ -51,7 +53,9 @@ def main(argv: list[str]) -> int:
     transformers.utils.logging.disable_progress_bar()
     torch.set_flush_denormal(True)
     stop_file = Workspace(arguments.workspace).stop_file if arguments.workspace else None
-    return train(spool, Commands(spool, stop_file))
+    commands = Commands(spool, stop_file)
+    commands.home = home
+    return train(spool, commands)
 
 
 def train(spool: Path, commands: Commands) -> int:
@@ -67,6 +71,9 @@ def train(spool: Path, commands: Commands) -> int:
         events.emit(Started, pid=os.getpid(), device=_device_name(device), versions=versions)
         recipe.run()
     except Exception as problem:  # noqa: BLE001 - the edge of the process: everything becomes last words
+        if commands.home is not None and not commands.home.is_here():
+            sys.stderr.write(f"{problem}\n")  # the spool's path may lead into another workspace
+            return 1
         run = recipe.current if recipe else None
         job_id = run.assignment.job_id if run else None
         record = exit_record(problem, job_id=job_id, global_step=run.global_step if run else None)

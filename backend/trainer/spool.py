@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from backend.contract.spool import Assignment, Control, Desired, Request, TrainerEvent
+from backend.formats.home import Home
 from backend.formats.progress import ProgressWriter
 from backend.store.durable import Appender
 
@@ -65,6 +66,8 @@ class Commands:
     def __init__(self, folder: Path, stop_file: Path | None = None) -> None:
         self._path = folder / "control.json"
         self._stop_file = stop_file
+        self.home: Home | None = None
+        """The workspace's folder, where the process shall end when it was moved away."""
         self._data = b""
         self._control = Control(seq=-1, desired=Desired.RUN)
         self.was_signalled = False
@@ -87,7 +90,9 @@ class Commands:
         return self._control
 
     def leaving(self) -> str:
-        """Why the process shall end: stop, stop_file, or '' when it shall not."""
+        """Why the process shall end: stop, stop_file, or '' when it shall not. Raises WorkspaceMovedError."""
+        if self.home is not None:
+            self.home.require_here()
         if self._stop_file is not None and os.path.lexists(self._stop_file):
             return "stop_file"
         return "stop" if self.was_signalled or self.control().desired is Desired.STOP else ""

@@ -1,6 +1,6 @@
 """Where the service of a workspace listens, and which of its processes live. Reads `status/` and /proc, writes nothing.
 
-The endpoint file is believed only when it is ours alone and the very process that wrote it still lives: a pid is
+The endpoint file is believed only when it is ours alone, was written for this very folder, and the very process that wrote it still lives: a pid is
 handed out again, and a port of 127.0.0.1 belongs to whoever asks first.
 """
 
@@ -28,9 +28,19 @@ def read_endpoint(workspace: Path) -> Endpoint | None:
     """What the endpoint file says, whether or not somebody still listens there; None when there is none to trust."""
     try:
         with open(endpoint_file(workspace), "rb", opener=_open_own) as file:
-            return msgspec.json.decode(file.read(_MAX_BYTES), type=Endpoint)
+            endpoint = msgspec.json.decode(file.read(_MAX_BYTES), type=Endpoint)
+        return endpoint if _is_of(endpoint, workspace) else None
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _is_of(endpoint: Endpoint, workspace: Path) -> bool:
+    """Whether it was written for this very folder, and where it still is: a copy or a moved one has no service."""
+    if not endpoint.workspace_inode:  # written by an older service
+        return True
+    folder = (endpoint.workspace_device, endpoint.workspace_inode)
+    states = [os.stat(path) for path in (workspace, endpoint.workspace)]
+    return all((state.st_dev, state.st_ino) == folder for state in states)
 
 
 def is_untrusted(workspace: Path) -> bool:

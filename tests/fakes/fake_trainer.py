@@ -48,6 +48,7 @@ from backend.contract.spool import (
     Started,
     Step,
 )
+from backend.formats.home import Home
 from backend.formats.order import StepPlan
 from backend.formats.progress import ProgressWriter
 from backend.store import durable
@@ -70,6 +71,7 @@ class FakeTrainer:
     def __init__(self, spool: Path, workspace: Path) -> None:
         self.spool = spool
         self.workspace = workspace
+        self.home = Home(workspace)
         self.events = durable.Appender(spool / "events.jsonl")
         self.progress = ProgressWriter(spool / "progress.bin")
         self.n = 0
@@ -85,6 +87,7 @@ class FakeTrainer:
         self.events.append(msgspec.json.encode(kind(n=self.n, at=time.time(), **fields)))
 
     def control(self) -> Control | None:
+        self.home.require_here()
         try:
             return msgspec.json.decode((self.spool / "control.json").read_bytes(), type=Control)
         except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -109,7 +110,11 @@ def test_stranger_with_the_same_number_is_not_adopted(workspace: Workspace) -> N
     spool = workspace.spool / "A000001-none"
     assert adoption.find_living(spool, older) is None
     assert adoption.find_living(spool, before_boot) is None
-    assert adoption.find_living(spool, own) == own
+    assert adoption.find_living(spool, own) is None, "lives, but is not of this spool: a copied workspace"
+    spool.mkdir(parents=True)
+    with open(spool / adoption.LOCK, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert adoption.find_living(spool, own) == own
 
 
 def test_environment_of_children_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

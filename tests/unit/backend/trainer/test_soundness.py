@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.contract.errors import WorkspaceMovedError
+from backend.formats.home import Home
 from backend.trainer import soundness
 from backend.trainer.failures import DamagedBaseError, NonFiniteError, exit_record
 from backend.trainer.soundness import require_sound_base
@@ -93,3 +95,19 @@ def test_a_large_model_is_read_again_when_a_file_changed_or_a_week_went_by(
     _spoil(weights)
     with pytest.raises(DamagedBaseError):
         reads()
+
+
+def test_trainer_ends_and_writes_nothing_when_its_workspace_is_moved(rig: Rig, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    root.mkdir()
+    trainer = rig.trainer()
+    trainer.commands.home = Home(root)
+    trainer.assign(rig.assignment())
+
+    def script() -> None:
+        if len(steps(trainer.events())) == 2 and root.exists():
+            root.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(WorkspaceMovedError):
+        trainer.run_to_end(script)
+    assert not list(rig.checkpoints.glob("step-*"))
