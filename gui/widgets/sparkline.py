@@ -1,20 +1,25 @@
-"""A small curve under its name and newest value. Painted with Qt alone: it needs no chart library."""
+"""A small curve under its name and newest value.
+
+Its shape is kept until the points or the room change: a crosshair, a new value or another look costs strokes alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.theme.font import small, strong
 from gui.theme.palette import tokens_for
 from gui.theme.tokens import Tokens, mixed
 from gui.widgets import numbers
-from gui.widgets.chart_levels import Columns, Floats, Series, runs
+from gui.widgets.chart_geometry import Mapping, polygon
+from gui.widgets.chart_levels import Floats, Series, runs
 from gui.widgets.chart_range import fitted_y
 
 _DOT_RADIUS = 2.6
@@ -22,6 +27,26 @@ _GAP = 6.0
 _LEAST_CURVE_HEIGHT = 14.0
 _FAINTER = 0.7
 """How far the spread goes back into the ground."""
+_BEYOND = 0.5
+"""Heights beyond its room at which a curve is cut: strokes that nobody sees cost as much as others."""
+
+
+@dataclass
+class _Shape:
+    """The curve in pixels of its room, and the scale it was made with."""
+
+    mapping: Mapping
+    lines: list[QPolygonF] = field(default_factory=list)
+    spread: list[QPolygonF] = field(default_factory=list)
+
+
+class _Lettering:
+    """The two fonts of the words and their heights, measured once a font."""
+
+    def __init__(self, font: QFont) -> None:
+        self.fonts = (small(font), strong(font))
+        self.metrics = tuple(QFontMetricsF(each) for each in self.fonts)
+        self.height = sum(each.height() for each in self.metrics)
 
 
 class Sparkline(QWidget):
@@ -38,6 +63,9 @@ class Sparkline(QWidget):
         self._series = Series()
         self._format: Callable[[float], str] = numbers.compact
         self._hover: int | None = None
+        self._ends = (0.0, 1.0)
+        self._shape: _Shape | None = None
+        self._lettering = _Lettering(self.font())
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setAccessibleName(title)
@@ -73,6 +101,8 @@ class Sparkline(QWidget):
         """The whole curve."""
         at = None if self._hover is None else float(self._series.x[self._hover])
         self._series = Series(x, y)
+        self._ends = _ends(self._series)
+        self._shape = None
         self._hover = None if at is None else self._series.nearest(at)
         self.update()
 
@@ -87,31 +117,28 @@ class Sparkline(QWidget):
         return QSize(130, 78)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(90, round(self._text_height() + _GAP + _LEAST_CURVE_HEIGHT))
+        return QSize(90, round(self._lettering.height + _GAP + _LEAST_CURVE_HEIGHT))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         tokens = self._tokens or tokens_for(self)
         painter = QPainter(self)
         self._paint_words(painter, tokens)
         area = self._area()
-        columns = self._columns(area)
-        if area.height() < 4 or not len(columns.x):
+        if area.height() < 4 or not len(self._series):
             return
-        lo, hi = fitted_y([columns], columns, is_log=False)
+        shape = self._shaped(area)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(self.rect())
-        self._paint_curve(painter, columns, area, (lo, hi), tokens)
+        painter.translate(area.topLeft())
+        self._paint_curve(painter, shape, tokens)
         if self._hover is not None:
-            self._paint_hover(painter, area, (lo, hi), tokens)
+            self._paint_hover(painter, shape.mapping, tokens)
 
     def _paint_words(self, painter: QPainter, tokens: Tokens) -> None:
         shown = self._value if self._hover is None else self._format(float(self._series.mean[self._hover]))
         top = 0.0
-        for text, font, color in (
-            (self._title, small(self.font()), tokens.text_muted),
-            (shown, strong(self.font()), tokens.text),
-        ):
-            metrics = QFontMetricsF(font)
+        words = ((self._title, tokens.text_muted), (shown, tokens.text))
+        for (text, color), font, metrics in zip(words, self._lettering.fonts, self._lettering.metrics, strict=True):
             painter.setFont(font)
             painter.setPen(QColor(color))
             room = QRectF(0.0, top, self.width(), metrics.height())
@@ -119,58 +146,55 @@ class Sparkline(QWidget):
             painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, elided)
             top += metrics.height()
 
-    def _paint_curve(
-        self, painter: QPainter, columns: Columns, area: QRectF, scale: tuple[float, float], tokens: Tokens
-    ) -> None:
+    def _paint_curve(self, painter: QPainter, shape: _Shape, tokens: Tokens) -> None:
         color = getattr(tokens, self._color)
-        if not columns.is_exact:  # the spread behind, faint: the curve itself must be seen
-            painter.setPen(QPen(QColor(mixed(color, tokens.panel, _FAINTER)), 1.0))
-            spread = np.column_stack((columns.lo, columns.hi)).ravel()
-            self._draw_line(painter, np.repeat(columns.x, 2), spread, area, scale)
+        painter.setPen(QPen(QColor(mixed(color, tokens.panel, _FAINTER)), 1.0))
+        for line in shape.spread:
+            painter.drawPolyline(line)
         painter.setPen(QPen(QColor(color), 1.0))
-        self._draw_line(painter, columns.x, columns.mean, area, scale)
-
-    def _draw_line(self, painter: QPainter, x: Floats, y: Floats, area: QRectF, scale: tuple[float, float]) -> None:
-        for run in runs(y):
-            points = [self._place(*point, area, scale) for point in zip(x[run].tolist(), y[run].tolist(), strict=True)]
-            if len(points) == 1:
-                painter.drawEllipse(points[0], 1.0, 1.0)
+        for line in shape.lines:
+            if line.size() == 1:
+                painter.drawEllipse(line.first(), 1.0, 1.0)
             else:
-                painter.drawPolyline(QPolygonF(points))
+                painter.drawPolyline(line)
 
-    def _paint_hover(self, painter: QPainter, area: QRectF, scale: tuple[float, float], tokens: Tokens) -> None:
+    def _paint_hover(self, painter: QPainter, mapping: Mapping, tokens: Tokens) -> None:
         at = self._hover or 0
-        point = self._place(float(self._series.x[at]), float(self._series.mean[at]), area, scale)
-        painter.fillRect(QRectF(round(point.x()), area.top(), 1.0, area.height()), QColor(tokens.crosshair))
+        x = mapping.x_of(float(self._series.x[at]))
+        y = float(_rows(mapping, self._series.mean[at : at + 1])[0])
+        painter.fillRect(QRectF(round(x), 0.0, 1.0, mapping.height), QColor(tokens.crosshair))
         painter.setPen(QPen(QColor(tokens.panel), 1.2))
         painter.setBrush(QColor(getattr(tokens, self._color)))
-        painter.drawEllipse(point, _DOT_RADIUS + 0.6, _DOT_RADIUS + 0.6)
+        painter.drawEllipse(QPointF(x, y), _DOT_RADIUS + 0.6, _DOT_RADIUS + 0.6)
 
-    def _columns(self, area: QRectF) -> Columns:
-        first, last = self._ends()
-        return self._series.columns(first, last, max(int(area.width()), 1))
+    def _shaped(self, area: QRectF) -> _Shape:
+        shape = self._shape
+        if shape is None or (shape.mapping.width, shape.mapping.height) != (area.width(), area.height()):
+            shape = self._shape = self._made(area)
+        return shape
 
-    def _ends(self) -> tuple[float, float]:
-        if not len(self._series):
-            return 0.0, 1.0
-        first, last = float(self._series.x[0]), float(self._series.x[-1])
-        return (first, last) if last > first else (first - 0.5, first + 0.5)
+    def _made(self, area: QRectF) -> _Shape:
+        columns = self._series.columns(*self._ends, max(int(area.width()), 1))
+        lo, hi = fitted_y([columns], columns, is_log=False)
+        mapping = Mapping(*self._ends, lo, hi, area.width(), area.height(), is_log=False)
+        shape = _Shape(mapping, _lines(columns.x, columns.mean, mapping))
+        if not columns.is_exact:  # the spread behind, faint: the curve itself must be seen
+            spread = np.column_stack((columns.lo, columns.hi)).ravel()
+            shape.spread = _lines(np.repeat(columns.x, 2), spread, mapping)
+        return shape
 
     def _area(self) -> QRectF:
-        top = self._text_height() + _GAP
+        top = self._lettering.height + _GAP
         return QRectF(1.0, top, self.width() - 2.0, max(self.height() - top - 2.0, 0.0))
 
-    def _text_height(self) -> float:
-        return QFontMetricsF(small(self.font())).height() + QFontMetricsF(strong(self.font())).height()
-
-    def _place(self, x: float, y: float, area: QRectF, scale: tuple[float, float]) -> QPointF:
-        first, last = self._ends()
-        across = (x - first) / (last - first) * area.width()
-        up = min(max((y - scale[0]) / (scale[1] - scale[0]), -0.5), 1.5) * area.height()
-        return QPointF(area.left() + across, area.bottom() - up)
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._lettering = _Lettering(self.font())
+            self.updateGeometry()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        area, (first, last) = self._area(), self._ends()
+        area, (first, last) = self._area(), self._ends
         before = self._hover
         self.set_hover(first + (event.position().x() - area.left()) / max(area.width(), 1.0) * (last - first))
         if self._hover != before:
@@ -181,3 +205,22 @@ class Sparkline(QWidget):
         if self._hover is not None:
             self.set_hover(None)
             self.hovered.emit(None)
+
+
+def _ends(series: Series) -> tuple[float, float]:
+    """From the left edge to the right."""
+    if not len(series):
+        return 0.0, 1.0
+    first, last = float(series.x[0]), float(series.x[-1])
+    return (first, last) if last > first else (first - 0.5, first + 0.5)
+
+
+def _lines(x: Floats, y: Floats, mapping: Mapping) -> list[QPolygonF]:
+    """A line for each stretch without gaps."""
+    across, down = mapping.xs(x), _rows(mapping, y)
+    return [polygon(across[run], down[run]) for run in runs(y)]
+
+
+def _rows(mapping: Mapping, y: Floats) -> Floats:
+    """Pixels from the top of the room, never far outside of it."""
+    return np.clip(mapping.ys(y), -_BEYOND * mapping.height, (1.0 + _BEYOND) * mapping.height)

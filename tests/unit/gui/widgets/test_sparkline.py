@@ -9,6 +9,8 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from gui.widgets import sparkline
+from gui.widgets.chart_geometry import Mapping
 from gui.widgets.sparkline import Sparkline
 
 
@@ -82,6 +84,41 @@ def test_crosshair_stays_where_it_was_when_points_come(small: Sparkline) -> None
 def test_sparkline_survives(small: Sparkline, values: list[float]) -> None:
     small.set_data(np.arange(len(values), dtype=np.float64), values)
     small.set_hover(1.0)
+
+    assert not small.grab().isNull()
+
+
+@pytest.fixture
+def num_shapes(small: Sparkline, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often the curve was laid out since it was first painted, as the length of a list."""
+    small.grab()
+    made: list[int] = []
+    make = sparkline.fitted_y
+    monkeypatch.setattr(sparkline, "fitted_y", lambda *args, **more: made.append(1) or make(*args, **more))
+    return made
+
+
+def test_shape_is_kept_when_only_words_and_crosshair_change(small: Sparkline, num_shapes: list[int]) -> None:
+    small.set_value("0.42")
+    small.set_hover(20.0)
+    small.grab()
+
+    assert num_shapes == []
+
+
+def test_shape_is_made_anew_when_points_come_or_the_room_changes(small: Sparkline, num_shapes: list[int]) -> None:
+    before = small.grab().toImage()
+    small.set_data(np.arange(101.0), np.arange(101.0)[::-1])
+    assert small.grab().toImage() != before
+    small.resize(150, 90)
+    small.grab()
+
+    assert len(num_shapes) == 2
+
+
+def test_points_are_placed_all_at_once(small: Sparkline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mapping, "x_of", lambda *_: pytest.fail("a point was placed by itself"))
+    small.set_data(np.arange(10_000.0), np.sin(np.arange(10_000.0)))
 
     assert not small.grab().isNull()
 
