@@ -19,6 +19,9 @@ _STRING_END = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},]', re.DOTALL)
 
 
+_CUT_OFF = "It was cut off: rows after it are missing. If there were more, add the whole file."
+
+
 class Element(NamedTuple):
     """One element as text."""
 
@@ -139,10 +142,12 @@ def element_rows(source: Source, read: OnRead, *, in_array: bool) -> Iterator[Re
         problem = RowError("broken_json", f"More text follows after the end of the list (line {rest.file_line}).")
         yield Record(number + 1, None, problem)
     elif rest is not None:
-        problem = RowError("broken_json", f"The file ends inside this row, which begins on line {rest.file_line}.")
+        what = f"The file ends inside this row, which begins on line {rest.file_line}"
+        problem = RowError("cut_off", f"{what}. {_CUT_OFF}")
         yield Record(number + 1, None, problem)
     elif in_array and not elements.closed:
-        yield Record(number + 1, None, RowError("broken_json", "The file ends before the closing bracket of the list."))
+        what = "The file ends before the closing bracket of the list"
+        yield Record(number + 1, None, RowError("cut_off", f"{what}. {_CUT_OFF}"))
 
 
 def _record(number: int, element: Element) -> Record:

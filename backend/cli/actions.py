@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from backend.cli import log_files, offline, service_process
-from backend.cli.printing import print_error, print_json, tell
+from backend.cli.printing import print_error, print_json, tell, terminal
 from backend.cli.progress import Stages
 from backend.cli.session import Session
-from backend.cli.words import clean, plural
+from backend.cli.words import clean, count, plural
 from backend.contract.errors import BadInputError, DatasetError, LockedError, ModelError, ServiceUnavailableError
 from backend.contract.jobs import JobState, JobView
 from backend.contract.models import SAMPLE
@@ -24,6 +24,7 @@ from backend.contract.verbs import Protection, Verb
 _POLL_SECONDS = 0.25
 _FOLLOW_SECONDS = 1.0
 _PROBLEMS_TOLD = 3
+_JOBS_SHOWN = 50
 _GOODBYE_SECONDS = 900.0
 EXIT_OK, EXIT_FAILED, EXIT_ARGUMENTS, EXIT_PROTECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -59,11 +60,17 @@ class ArgumentError(BadInputError):
 
 def _add(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
     wait = arguments.pop("wait")
-    paths = [absolute_path(path) for path in arguments.pop("paths")]
+    given = arguments.pop("paths")
+    if not all(path.strip() for path in given):
+        raise ArgumentError("An empty path names no file.", hint="Nothing was added. Is a shell variable empty?")
+    paths = [absolute_path(path) for path in given]
     result: AddResult = session.call("add", paths=paths, **arguments)
     if wait and result.jobs:
         result = msgspec.structs.replace(result, jobs=wait_for_checks(session, [job.job_id for job in result.jobs]))
-    session.show(result)
+    if result.jobs or session.as_json:
+        session.show(result)
+    for note in result.notes:
+        tell(clean(note))
     for refused in result.refused:
         tell(_about_file(refused.path, refused.message))
     for job in result.jobs if wait else []:
@@ -88,7 +95,11 @@ def _tell_about_check(session: Session, job: JobView) -> None:
         return
     name = f"{clean(job.file_name)} (job {job.job_id})"
     report = session.call("dataset.show", job_id=job.job_id).report if job.num_problems else None
-    for problem in report.problems[:_PROBLEMS_TOLD] if report else []:
+    if report is not None and report.num_rejected:
+        aside = f"{count(report.num_rejected)} of {plural(report.num_rows, 'row')} set aside"
+        tell(f"{name}: {aside}; the rest is trained on.")
+    cut_off_first = sorted(report.problems, key=lambda problem: problem.kind != "cut_off") if report else []
+    for problem in cut_off_first[:_PROBLEMS_TOLD]:
         tell(f"{name}: line {problem.line}: {clean(problem.message)}")
     if job.num_problems > _PROBLEMS_TOLD:
         tell(f"{name}: {plural(job.num_problems, 'row')} in all; `dataset show {job.job_id}` shows more.")
@@ -115,7 +126,23 @@ def wait_for_checks(session: Session, job_ids: list[int], stages: Stages | None 
 
 def absolute_path(given: str) -> str:
     """The path as the service, which works in another folder, has to see it."""
-    return str(Path(given).expanduser().absolute())
+    path = Path(given).expanduser().absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # a name that is not UTF-8: JSON can carry it only as a URL
+        return path.as_uri()
+    return str(path)
+
+
+# ---- the queue ---------------------------------------------------------------------------------------------
+
+
+def _queue_list(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
+    """At a terminal the first ones; a pipe and a program get all."""
+    if arguments["limit"] is None and not session.as_json and terminal().is_terminal:
+        arguments["limit"] = _JOBS_SHOWN
+    session.show(session.call("queue.list", **arguments))
+    return EXIT_OK
 
 
 # ---- base and validation -----------------------------------------------------------------------------------
@@ -169,7 +196,21 @@ def _status(session: Session, _verb: Verb, arguments: dict[str, Any]) -> int:
 
 
 def _status_now(session: Session) -> StatusView:
-    view: StatusView = _online(session, lambda: session.call("status"), lambda: offline.status(session.workspace))
+    view: StatusView = _online(session, lambda: session.call("status"), lambda: _status_from_files(session))
+    return view
+
+
+def _status_from_files(session: Session) -> StatusView:
+    """With what will keep the next service from starting."""
+    root, view = session.workspace.root, offline.status(session.workspace)
+    if root.exists() and not root.is_dir():
+        told = f"{root} is a file, not a folder: no workspace can be there. Name a folder with --workspace DIR."
+        return msgspec.structs.replace(view, sentence=told)
+    try:
+        offline.config(session.workspace)
+    except BadInputError as problem:
+        told = f"No service can start: {problem.message} {problem.hint}"
+        return msgspec.structs.replace(view, error=told)
     return view
 
 
@@ -251,6 +292,7 @@ def end_service(session: Session) -> Done:
 
 _OWN_ACTIONS: dict[str, Callable[[Session, Verb, dict[str, Any]], int]] = {
     "add": _add,
+    "queue.list": _queue_list,
     "base.set": _base_set,
     "validation.set": _validation_set,
     "status": _status,

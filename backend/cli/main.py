@@ -45,6 +45,10 @@ def main(argv: list[str]) -> int:
         # Whoever read us has gone (`metrics | head`). Keep the interpreter from complaining at its end.
         os.dup2(os.pipe()[1], sys.stdout.fileno())
         return EXIT_OK
+    except UnicodeEncodeError:
+        told_name = BadInputError("A name that is not UTF-8 cannot be given here.", hint="Rename it, then try again.")
+        print_error(told_name, as_json=as_json)
+        return EXIT_FAILED
     except OSError as problem:
         named = f" {problem.filename}" if problem.filename else ""
         print_error(StorageError(f"The system refused:{named} {problem.strerror or problem}."), as_json=as_json)

@@ -64,18 +64,22 @@ def _status_job(view: StatusView, grouped: bool) -> list[tuple[str, Any]]:
     job = view.job
     rows: list[tuple[str, Any]] = []
     if job is not None:
-        of = f"step {words.count(job.done_steps, grouped=grouped)} of {words.count(job.total_steps, grouped=grouped)}"
+        of = f"step {words.count(job.done_steps)} of {words.count(job.total_steps)} of this file"
         left = f", {words.duration(view.eta_seconds)} left" if view.eta_seconds is not None else ""
         last = ", the last before stopping" if view.stop_after_file else ""
         rows.append(("file", f"{words.clean(job.file_name)} (job {job.job_id}, {job.state.value}{last})"))
         rows.append(("progress", f"{_bar(job.done_steps, job.total_steps)}{of}{left}"))
+        if job.num_problems:
+            aside = f"{words.plural(job.num_problems, 'row')} set aside or cut; `dataset show {job.job_id}` shows them"
+            rows.append(("check", aside))
     if view.loss is not None:
         losses = f"{words.loss(view.loss)} training, {words.loss(view.validation_loss)} validation"
         rows.append(("loss", f"{losses}, gap {words.gap(view.gap)}"))
     if view.think_tag_percent is not None:
-        rows.append(("think tags", f"{view.think_tag_percent:.0f} % of the samples"))
+        told = f"{view.think_tag_percent:.0f} % of the sample answers hold <think>; under 20 is good, 0 is best"
+        rows.append(("think tags", told))
     if view.tokens_per_second is not None:
-        rows.append(("speed", f"{words.count(view.tokens_per_second, grouped=grouped)} tokens/s"))
+        rows.append(("speed", f"{words.count(view.tokens_per_second)} tokens/s"))
     return rows
 
 
@@ -92,7 +96,7 @@ def _safe(view: StatusView, grouped: bool) -> str:
     at = f", saved {words.ago(view.checkpoint_at)}" if view.checkpoint_at else ""
     lost = view.global_step - view.checkpoint_step
     behind = f"; {words.plural(lost, 'step')} since" if lost > 0 else ""
-    return f"step {words.count(view.checkpoint_step, grouped=grouped)}{at}{behind}"
+    return f"step {words.count(view.checkpoint_step)} in all, over all files{at}{behind}"
 
 
 def _processes(view: StatusView) -> str:

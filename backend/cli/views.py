@@ -40,6 +40,7 @@ _STATE_STYLES = {
     JobState.FAILED: BAD,
     JobState.QUARANTINED: BAD,
 }
+_JOBS_SHOWN = 50
 _METRICS_SHOWN = 50
 """Rows of `metrics` a person sees without --json; a program gets all."""
 
@@ -55,15 +56,28 @@ def state_text(job: JobView) -> Text:
 
 
 def _added(result: results.AddResult, grouped: bool) -> RenderableType:
-    lines = [
-        Text(f"Job {job.job_id}: {words.clean(job.file_name)}, {words.size(job.size_bytes)}.") for job in result.jobs
-    ]
-    return Group(*lines)
+    shown = result.jobs[:_JOBS_SHOWN] if grouped else result.jobs
+    lines = [Text(f"Job {job.job_id}: {words.clean(job.file_name)}, {words.size(job.size_bytes)}.") for job in shown]
+    hidden = len(result.jobs) - len(shown)
+    return Group(*lines, *([Text(f"And {words.plural(hidden, 'more job')}.")] if hidden else []))
 
 
 def _queue(result: results.QueueResult, grouped: bool) -> RenderableType:
+    if result.done:
+        shown = result.jobs[:_JOBS_SHOWN] if grouped else result.jobs
+        hidden = len(result.jobs) - len(shown)
+        more = [Text(f"And {words.plural(hidden, 'more job')}.")] if hidden else []
+        return Group(Text(result.done), *([_jobs(shown, grouped)] if shown else []), *more)
     if not result.jobs:
         return Text("The queue is empty. `add FILE ...` puts files into it; files in the inbox come by themselves.")
+    hidden = result.num_jobs - len(result.jobs)
+    if hidden <= 0:
+        return _jobs(result.jobs, grouped)
+    told = f"{words.plural(hidden, 'more job')}; --limit and --offset show others, --no-every leaves out what ended."
+    return Group(_jobs(result.jobs, grouped), Text(told))
+
+
+def _jobs(jobs: list[JobView], grouped: bool) -> RenderableType:
     shown = table(
         "job",
         "state",
@@ -76,7 +90,7 @@ def _queue(result: results.QueueResult, grouped: bool) -> RenderableType:
         "",
         numbers=("job", "steps", "of", "loss", "left"),
     )
-    for job in result.jobs:
+    for job in jobs:
         shown.add_row(
             str(job.job_id),
             state_text(job),
@@ -86,9 +100,15 @@ def _queue(result: results.QueueResult, grouped: bool) -> RenderableType:
             words.loss(job.last_loss),
             words.duration(job.eta_seconds),
             Text(words.clean(job.file_name)),
-            Text(words.clean(job.reason)),
+            Text(words.clean(_remark(job))),
         )
     return shown
+
+
+def _remark(job: JobView) -> str:
+    """Why it is as it is; else what its check set aside."""
+    aside = f"{words.plural(job.num_problems, 'row')} set aside or cut" if job.num_problems else ""
+    return "; ".join(part for part in (job.reason, aside) if part)
 
 
 def _queue_status(result: results.QueueStatus, grouped: bool) -> RenderableType:
@@ -351,7 +371,8 @@ def _preview(preview: Preview, in_terminal: bool) -> RenderableType:
 def _problems(view: DatasetView) -> Table:
     shown = table("line", "problem", "", numbers=("line",))
     for problem in view.report.problems if view.report else []:
-        told = words.clean(problem.message) + ("" if problem.dropped else " (still trained on)")
+        is_used = view.report is not None and view.report.ok and not problem.dropped
+        told = words.clean(problem.message) + (" (still trained on)" if is_used else "")
         shown.add_row(str(problem.line), problem.kind, Text(told))
     return shown
 

@@ -1,20 +1,18 @@
-"""Numbers and times in words for people: thin spaces in thousands, units always."""
+"""Numbers and times in words for people: commas in thousands as in every sentence of the program, units always."""
 
 from __future__ import annotations
 
 import time
 
 NOTHING = "–"
-_THIN_SPACE = "\u202f"
-"""Narrow and not broken at the end of a line."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def count(number: float | None, *, grouped: bool = True) -> str:
-    """A whole number: 12 345."""
+    """A whole number: 12,345; without commas where a program reads it."""
     if number is None:
         return NOTHING
-    return f"{round(number):,}".replace(",", _THIN_SPACE if grouped else "")
+    return f"{round(number):,}" if grouped else f"{round(number)}"
 
 
 def loss(number: float | None) -> str:

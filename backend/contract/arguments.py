@@ -29,6 +29,9 @@ class AddArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     paths: Annotated[list[str], _by_place("Files or folders of training data.")]
     priority: Annotated[Priority, _named("Group of the queue.")] = Priority.NORMAL
+    yes: Annotated[
+        bool, _named("Also a folder with more than 1,000 training files or 10 GB of them, your home folder or /.")
+    ] = False
 
 
 class JobArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ class RowProblem(Struct, frozen=True, kw_only=True):
     line: int
     """1-based line in the file; for a JSON array the 1-based element; 0 for a note about the whole file."""
     kind: str
-    """Stable word: broken_json, wrong_encoding, unknown_shape, empty_answer, no_supervised_token, too_long,
+    """Stable word: broken_json, cut_off, wrong_encoding, unknown_shape, empty_answer, no_supervised_token, too_long,
     template, validation_duplicate, ...; notes on the whole file: encoding, split, plain_template, rewritten_*."""
     message: str
     dropped: bool = True

@@ -16,6 +16,8 @@ class AddResult(Struct, frozen=True, kw_only=True):
 
     jobs: list[JobView]
     refused: list[RefusedFile] = []
+    notes: list[str] = []
+    """Sentences on folders: how many training files they held, and how large these are."""
 
 
 class RefusedFile(Struct, frozen=True, kw_only=True):

@@ -7,9 +7,11 @@ import os
 import secrets
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from backend.contract.errors import DatasetError, EverstepError, StorageError
 from backend.contract.results import RefusedFile
@@ -18,8 +20,13 @@ from backend.store import durable
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt")
 MAX_FILES = 10_000
+MANY_FILES = 1_000
+MANY_BYTES = 10_000_000_000
+"""A folder that holds more is taken only by somebody who says so."""
 MAX_DEPTH = 32
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+_SAY_YES = "Add its subfolders one by one, or all of it at the prompt with `add --yes FOLDER`."
+Refuse = Callable[[Path, EverstepError], None]
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories without a glyph: controls, bidirectional marks, surrogates, line separators."""
 
@@ -47,6 +54,8 @@ class Expanded:
 
     files: list[Path]
     refused: list[RefusedFile]
+    notes: list[str]
+    """Sentences on the folders among them."""
 
 
 def stage(workspace: Workspace, source: Path) -> Staged:
@@ -122,8 +131,8 @@ def _require_regular(source: Path) -> Path:
     return real
 
 
-def _refusal(source: Path, what: str, hint: str) -> DatasetError:
-    return DatasetError(f"{clean_path(source)} {what}", hint=hint)
+def _refusal(source: Path, what: str, hint: str, *, code: str | None = None) -> DatasetError:
+    return DatasetError(f"{clean_path(source)} {what}", hint=hint, code=code)
 
 
 def _copy_error(source: Path, problem: OSError) -> EverstepError:
@@ -148,27 +157,81 @@ def _copy_error(source: Path, problem: OSError) -> EverstepError:
     return _refusal(source, what, hint)
 
 
-def expand(paths: Sequence[str | Path]) -> Expanded:
-    """Files as they are, folders walked for training files in order of name. Follows no link inside folders."""
+def expand(paths: Sequence[str | Path], *, takes_many: bool = False) -> Expanded:
+    """Files as they are, folders walked for training files in order of name. Follows no link inside folders.
+
+    Without `takes_many` a folder that holds very much, the home folder and / are refused. A path may be a file:// URL:
+    a name that is not UTF-8 cannot be said otherwise.
+    """
     found: dict[Path, None] = {}
     refused: list[RefusedFile] = []
+    notes: list[str] = []
+
+    def refuse(path: Path, problem: EverstepError) -> None:
+        refused.append(RefusedFile(path=clean_path(path), code=problem.body().code, message=str(problem)))
+
     for given in paths:
-        path = Path(given).expanduser().absolute()
+        path = Path()
         try:
+            path = path_of(given)
             if path.is_dir() and not path.is_symlink():
-                _walk(path, found)
+                notes.append(_take_folder(path, found, refuse, takes_many=takes_many))
             else:
                 found[_require_file(path)] = None
         except EverstepError as problem:
-            refused.append(RefusedFile(path=clean_path(path), code=problem.body().code, message=str(problem)))
-    return Expanded(files=list(found), refused=refused)
+            refuse(path, problem)
+    return Expanded(files=list(found), refused=refused, notes=notes)
 
 
-def _walk(folder: Path, found: dict[Path, None]) -> None:
-    num_before = len(found)
+def path_of(given: str | Path) -> Path:
+    """The path that somebody named, as text or as a file:// URL. Raises DatasetError."""
+    text = str(given)
+    if not text.strip():
+        raise DatasetError("An empty path names no file.", hint="Name a file or a folder.")
+    if text.startswith("file:///"):
+        text = unquote(text.removeprefix("file://"), errors="surrogateescape")
+    if "\0" in text:
+        raise DatasetError("A path cannot hold a NUL character.", hint="See whether the path is right.")
+    return Path(text).expanduser().absolute()
 
+
+def _take_folder(folder: Path, found: dict[Path, None], refuse: Refuse, *, takes_many: bool) -> str:
+    """Put what the folder holds into `found`; how much that is, as a sentence."""
+    real = folder.resolve()
+    if not takes_many and real in (Path(real.anchor), Path.home().resolve()):
+        what = "is the whole file system." if real == Path(real.anchor) else "is your whole home folder."
+        raise _refusal(folder, f"{what} Nothing of it was added.", _SAY_YES, code="many_files")
+    inside: dict[Path, None] = {}
+    _walk(folder, inside, refuse)
+    size = sum(_size_of(path) for path in inside)
+    told = f"holds {len(inside):,} training file{'' if len(inside) == 1 else 's'}, {_size_words(size)}"
+    if not takes_many and (len(inside) > MANY_FILES or size > MANY_BYTES):
+        raise _refusal(folder, f"{told}. Nothing of it was added.", _SAY_YES, code="many_files")
+    if not inside.keys() - found.keys():
+        raise _refusal(folder, "holds no new training file.", f"Training files end in {', '.join(SUFFIXES)}.")
+    found.update(inside)
+    return f"{clean_path(folder)} {told}."
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _size_words(num_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
+
+
+def _walk(folder: Path, found: dict[Path, None], refuse: Refuse) -> None:
     def complain(problem: OSError) -> None:
-        raise _copy_error(Path(problem.filename or folder), problem)
+        path = Path(problem.filename or folder)
+        refuse(path, _copy_error(path, problem))
 
     for root, folders, names in os.walk(folder, onerror=complain, followlinks=False):
         depth = len(Path(root).relative_to(folder).parts)
@@ -176,12 +239,11 @@ def _walk(folder: Path, found: dict[Path, None]) -> None:
         for name in sorted(names):
             path = Path(root, name)
             is_wanted = not name.startswith(".") and path.suffix.lower() in SUFFIXES
-            if is_wanted and path.is_file() and not path.is_symlink():
-                found[path] = None
+            with suppress(OSError):  # what cannot even be looked at is no file of ours
+                if is_wanted and path.is_file() and not path.is_symlink():
+                    found[path] = None
         if len(found) > MAX_FILES:
-            raise _refusal(folder, f"holds more than {MAX_FILES} training files.", "Add smaller folders one by one.")
-    if len(found) == num_before:
-        raise _refusal(folder, "holds no new training file.", f"Training files end in {', '.join(SUFFIXES)}.")
+            raise _refusal(folder, f"holds more than {MAX_FILES:,} training files.", "Add smaller folders one by one.")
 
 
 def _require_file(path: Path) -> Path:

@@ -96,11 +96,12 @@ class Inbox:
         """Into the queue, or refused; False when it was still being written after all."""
         core = self._core
         signature, _since = self._seen[path]
-        key = f"inbox:{path.name}:{signature[0]}:{signature[1]}"
+        name = staging.clean_name(path.name)  # a name that is not UTF-8 can be neither stored nor sent
+        key = f"inbox:{path.name.encode('utf-8', 'backslashreplace').decode()}:{signature[0]}:{signature[1]}"
         try:
             if not path.name.lower().endswith(staging.SUFFIXES):
                 known = ", ".join(staging.SUFFIXES)
-                raise DatasetError(f"{path.name} is not a training file.", hint=f"Known are {known}.")
+                raise DatasetError(f"{name} is not a training file.", hint=f"Known are {known}.")
             staged = await core.with_files(staging.stage, core.workspace, path)
         except DatasetError as problem:  # the file's fault; when it is our disk's, the file waits here
             if (await core.with_files(_candidates, self._folder)).get(path) != signature:
@@ -109,14 +110,15 @@ class Inbox:
             return True
         await core.run(lambda tx: _queue_once(tx, core, staged, key))
         await core.with_files(_move_away, path, core.workspace.inbox_done)
-        log.info("Took %s from the inbox.", path.name)
+        log.info("Took %s from the inbox.", name)
         core.wake()
         return True
 
     async def _refuse(self, path: Path, problem: EverstepError) -> None:
         core, body = self._core, problem.body()
         await core.with_files(_refuse_file, path, core.workspace.inbox_refused, body.sentence())
-        notice = Notice(at=time.time(), level="warning", title=f"{path.name} was refused", message=body.sentence())
+        title = f"{staging.clean_name(path.name)} was refused"
+        notice = Notice(at=time.time(), level="warning", title=title, message=body.sentence())
         await core.run(lambda tx: tx.record(notice))
 
 

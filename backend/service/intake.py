@@ -41,17 +41,17 @@ _OTHER_ROWS = (
 )
 
 
-def stage_all(core: Core, args: AddArgs) -> tuple[list[Staged], list[RefusedFile]]:
-    """Copy everything named into the workspace. Slow."""
-    expanded = staging.expand(args.paths)
+def stage_all(core: Core, args: AddArgs) -> tuple[list[Staged], list[RefusedFile], list[str]]:
+    """Copy everything named into the workspace; what was staged, what refused, what is to be said. Slow."""
+    expanded = staging.expand(args.paths, takes_many=args.yes)
     staged, refused = [], list(expanded.refused)
     for path in expanded.files:
         try:
             staged.append(staging.stage(core.workspace, path))
         except EverstepError as problem:
             body = problem.body()
-            refused.append(RefusedFile(path=str(path), code=body.code, message=body.sentence()))
-    return staged, refused
+            refused.append(RefusedFile(path=staging.clean_path(path), code=body.code, message=body.sentence()))
+    return staged, refused, expanded.notes
 
 
 def queue_staged(

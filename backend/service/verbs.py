@@ -88,7 +88,7 @@ class Verbs:
 
 
 def _refused_by_the_disk(problem: OSError, root: Path) -> StorageError:
-    where = str(problem.filename or root)
+    where = str(problem.filename or root).encode("utf-8", "replace").decode()
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"The disk that holds {root} has no room left: {size_words(free_bytes(root))} are free.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from backend.contract.arguments import AddArgs, DatasetArgs, JobArgs, NoArgs, QueueListArgs
@@ -41,12 +42,12 @@ def show_dataset(desk: Desk, tx: Transaction, args: DatasetArgs) -> DatasetView:
 
 
 async def add(desk: Desk, args: AddArgs, commit: _Commit) -> bytes:
-    staged, refused = await desk.core.with_files(intake.stage_all, desk.core, args)
+    staged, refused, notes = await desk.core.with_files(intake.stage_all, desk.core, args)
 
     def work(tx: Transaction) -> AddResult:
         result = intake.queue_staged(tx, desk.core, staged, args.priority, refused)
         queue.note_added(tx, [job.job_id for job in result.jobs])
-        return result
+        return msgspec.structs.replace(result, notes=notes)
 
     return await commit(work)
 

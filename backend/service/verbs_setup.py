@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -80,7 +79,7 @@ async def set_validation(desk: Desk, args: ValidationSetArgs, commit: _Commit) -
     base = await core.read(bases.current)
     if base is None or base.state != "ready":
         raise ConflictError("There is no base model yet.", hint="`base set` first: rows are read with its tokenizer.")
-    staged = await core.with_files(staging.stage, core.workspace, Path(args.path))
+    staged = await core.with_files(staging.stage, core.workspace, staging.path_of(args.path))
     max_length = core.config.config.training.max_length
     with ExitStack() as stack:
         scratch = stack.enter_context(

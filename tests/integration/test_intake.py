@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -284,3 +285,13 @@ def test_base_model_is_not_changed_under_a_running_file(running_service: Running
     running_service.until(running_service.losses)
     with pytest.raises(VerbError, match="being trained"):
         running_service.call("base.set", source=str(make_model(tmp_path / "other", values=8)))
+
+
+def test_inbox_takes_a_file_whose_name_is_not_utf8_and_refuses_another(shared: RunningService) -> None:
+    folder = os.fsencode(shared.workspace.inbox)
+    for name, content in ((b"caf\xe9.jsonl", b'{"text": "x"}\n'), (b"caf\xe9.bin", b"x")):
+        with open(folder + b"/" + name, "wb") as file:
+            file.write(content)
+    shared.until(lambda: not [path for path in shared.workspace.inbox.iterdir() if path.is_file()])
+    assert "caf .jsonl" in [job["file_name"] for job in shared.call("queue.list")["jobs"]]
+    assert (shared.workspace.inbox_refused / os.fsdecode(b"caf\xe9.bin")).exists()

@@ -158,8 +158,9 @@ def test_check_refuses_a_file_that_would_be_cut_away_and_says_which_length_fits(
 ) -> None:
     report, folder = checked(rows, max_length=64)
     assert refusal_code(report) == "too_long"
-    assert "Set max_length to" in report.refusal.hint
-    wanted = int(report.refusal.hint.split("Set max_length to ")[1].split()[0])
+    assert "config set max_length" in report.refusal.hint
+    assert "queue retry" in report.refusal.hint
+    wanted = int(report.refusal.hint.split("config set max_length ")[1].split("`")[0])
     assert checked(rows, max_length=wanted)[0].ok
     assert list(folder.iterdir()) == []
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,3 +158,72 @@ def test_shutdown_says_so_when_nothing_runs(prompt: Prompt) -> None:
     answer = prompt("shutdown")
     assert answer.code == 0
     assert "nothing to end" in answer.err
+
+
+def test_add_sends_a_name_that_is_not_utf8_as_a_url(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["add"] = AddResult(jobs=[job(1)])
+    assert prompt("add", "/data/caf\udce9.jsonl").code == 0
+    assert fake.asked[0][1].paths == ["file:///data/caf%E9.jsonl"]
+
+
+def test_add_refuses_an_empty_path_with_2(fake: FakeService, prompt: Prompt) -> None:
+    answer = prompt("add", "")
+    assert answer.code == 2
+    assert "empty path" in answer.err
+    assert fake.asked == []
+
+
+def test_add_prints_nothing_but_the_reason_when_all_was_refused(fake: FakeService, prompt: Prompt) -> None:
+    refused = RefusedFile(path="/no.jsonl", code="dataset", message="There is no such file.")
+    fake.answers["add"] = AddResult(jobs=[], refused=[refused], notes=["/data holds 2 training files, 3 kB."])
+    answer = prompt("add", "no.jsonl")
+    assert (answer.code, answer.out) == (1, "")
+    assert "2 training files" in answer.err
+
+
+def test_add_says_how_many_rows_were_set_aside_and_first_that_the_file_was_cut_off(
+    fake: FakeService, prompt: Prompt
+) -> None:
+    problems = [RowProblem(line=number, kind="empty_answer", message="Empty.") for number in range(1, 10)]
+    problems.append(RowProblem(line=20, kind="cut_off", message="It was cut off."))
+    report = CheckReport(ok=True, problems=problems, num_rows=20, num_rejected=10)
+    fake.answers["add"] = AddResult(jobs=[job(4, JobState.CHECKING)])
+    fake.answers["queue.list"] = QueueResult(jobs=[job(4, num_problems=10)])
+    fake.answers["dataset.show"] = DatasetView(dataset_id="d", file_name="f", size_bytes=1, added_at=1.0, report=report)
+    answer = prompt("add", "a.json", "--wait")
+    assert "10 of 20 rows set aside" in answer.err
+    assert "line 20: It was cut off." in answer.err
+    assert "10 rows set aside or cut" in prompt("queue", "list").out
+
+
+def test_queue_list_asks_for_the_first_jobs_at_a_terminal_only(
+    fake: FakeService, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answers["queue.list"] = QueueResult(jobs=[job(1), job(2)], num_jobs=60)
+    prompt("queue", "list")
+    assert fake.asked[-1][1].limit is None
+    monkeypatch.setattr(actions, "terminal", lambda: type("Terminal", (), {"is_terminal": True}))
+    assert "58 more jobs" in prompt("queue", "list").out
+    assert fake.asked[-1][1].limit == 50
+    prompt("queue", "list", "--json")
+    assert fake.asked[-1][1].limit is None
+
+
+def test_change_of_the_queue_prints_what_was_changed(fake: FakeService, prompt: Prompt) -> None:
+    fake.answers["queue.hold"] = QueueResult(jobs=[job(2, JobState.HELD)], num_jobs=9, done="Held job 2.")
+    answer = prompt("queue", "hold", "2")
+    assert answer.out.splitlines()[0] == "Held job 2."
+    assert len(answer.out.splitlines()) == 3
+
+
+def test_status_names_the_broken_setting_when_no_service_can_start(prompt: Prompt, tmp_path: Path) -> None:
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "workspace" / "config.json").write_text('{"training": {\n"lora_r": 8,,\n}}')
+    answer = prompt("status")
+    assert "config.json" in answer.out
+    assert "line 2" in answer.out
+
+
+def test_status_says_so_when_the_workspace_is_a_file(prompt: Prompt, tmp_path: Path) -> None:
+    (tmp_path / "workspace").write_text("not a folder")
+    assert "is a file, not a folder" in prompt("status").out

@@ -200,3 +200,67 @@ def test_expand_refuses_a_folder_with_too_many_files(tmp_path: Path, monkeypatch
 def test_clean_name_is_safe_to_show(name: str, clean: str) -> None:
     assert staging.clean_name(name) == clean
     staging.clean_name(name).encode()  # can be stored and sent
+
+
+# ---- how much a folder holds ---------------------------------------------------------------------------------------
+
+
+def test_expand_says_how_much_a_folder_holds(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(CONTENT)
+    assert staging.expand([tmp_path]).notes == [f"{tmp_path} holds 1 training file, {len(CONTENT)} bytes."]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MANY_FILES", 2), ("MANY_BYTES", 2 * len(CONTENT))])
+def test_expand_takes_a_large_folder_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(staging, limit, value)
+    for number in range(3):
+        (tmp_path / f"{number}.jsonl").write_bytes(CONTENT)
+    refused = staging.expand([tmp_path])
+    assert (refused.files, refused.refused[0].code) == ([], "many_files")
+    assert "3 training files" in refused.refused[0].message
+    assert "--yes" in refused.refused[0].message
+    assert len(staging.expand([tmp_path], takes_many=True).files) == 3
+
+
+def test_expand_takes_home_and_root_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.jsonl").write_bytes(CONTENT)
+    found = staging.expand(["/", tmp_path])
+    assert found.files == []
+    assert "whole file system" in found.refused[0].message
+    assert "home folder" in found.refused[1].message
+    assert len(staging.expand([tmp_path], takes_many=True).files) == 1
+
+
+def test_expand_tells_a_folder_it_may_not_read_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("locked", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jsonl").write_bytes(CONTENT)
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "no", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = staging.expand([tmp_path])
+    assert found.files == [tmp_path / "open" / "a.jsonl"]
+    assert [Path(one.path).name for one in found.refused] == ["locked"]
+    assert "may not be read" in found.refused[0].message
+
+
+@pytest.mark.parametrize("given", ["", "  ", "a\0b"])
+def test_expand_refuses_what_is_no_path(given: str) -> None:
+    found = staging.expand([given])
+    assert (found.files, len(found.refused)) == ([], 1)
+
+
+def test_expand_and_stage_take_a_name_that_is_not_utf8(workspace: Workspace, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jsonl"))
+    path.write_bytes(CONTENT)
+    (found,) = staging.expand([path.as_uri()]).files
+    assert staging.stage(workspace, found).file_name == "caf .jsonl"
+    assert staging.expand([tmp_path]).files == [path]
