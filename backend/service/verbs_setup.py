@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from backend.contract.arguments import BaseSetArgs, ConfigSetArgs, NoArgs, ValidationSetArgs
 from backend.contract.datasets import CheckRequest, ValidationPlan
-from backend.contract.errors import BadInputError, ConflictError, DatasetError, LockedError, ReportedError
+from backend.contract.errors import ConflictError, DatasetError, LockedError, ModelError, ReportedError
 from backend.contract.events import ConfigChanged
 from backend.contract.models import BaseModelView
 from backend.contract.results import BaseResult, ConfigResult, LineageNewResult, ValidationView
@@ -65,7 +65,8 @@ async def set_base(desk: Desk, args: BaseSetArgs, commit: _Commit) -> bytes:
     """Answers when a small model is ready, else with how far it is; `base show` tells the rest."""
     view: BaseModelView = await desk.bases.set(args.source, args.revision)
     if view.state == "failed":
-        raise BadInputError(view.reason, hint="The base model before it stays in force.", code="model")
+        reason = view.reason.removeprefix(f"{ModelError.title}: ")  # the error says it itself
+        raise ModelError(reason, hint="The base model before it stays in force.")
     return await commit(lambda tx: BaseResult(base=desk.bases.shown(bases.current(tx)), lineage=lineages.current(tx)))
 
 

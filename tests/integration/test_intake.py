@@ -227,6 +227,13 @@ def test_base_model_that_is_nothing_is_refused(shared: RunningService, source: s
     assert refused.value.body["code"] == "model"
 
 
+def test_refusal_of_a_base_model_says_so_once(shared: RunningService, tmp_path: Path) -> None:
+    with pytest.raises(VerbError) as refused:
+        shared.call("base.set", source=str(tmp_path))
+    assert refused.value.body["title"] == "This base model cannot be used"
+    assert "cannot be used" not in refused.value.body["message"]
+
+
 def test_first_file_gives_the_validation_set_and_later_ones_leave_its_rows_out(
     service: RunningService, tmp_path: Path
 ) -> None:
