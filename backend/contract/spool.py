@@ -37,6 +37,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     turn: int
     """Counts assignments; the same job given again after it was left has another turn."""
     file_name: str
+    dataset_id: str = ""
     lineage_id: int
     branch: int
     attempt_seq: int
@@ -80,6 +81,9 @@ class Control(Struct, frozen=True, kw_only=True):
     desired: Desired
     assignment: Assignment | None = None
     requests: list[Request] = []
+    idle_retire_seconds: float = 0.0
+    """A trainer without a job that is told nothing new for so long ends by itself: there may be no service any more.
+    0: never."""
 
 
 class TrainerEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -301,6 +305,8 @@ class CheckpointMeta(Struct, frozen=True, kw_only=True):
     base_id: str
     global_step: int
     job_id: int
+    dataset_id: str = ""
+    """Of the job's file; '' in checkpoints from before this was written down."""
     job_step: int
     total_steps: int
     loss_hex: str = ""

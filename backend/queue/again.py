@@ -1,4 +1,5 @@
-"""Jobs whose trained steps were lost with the checkpoints that held them: back into the queue, in the old order."""
+"""After a loss: jobs whose trained steps went with the checkpoints that held them come back into the queue, in the old
+order; after a loss of the list of jobs new ones get numbers that no trace of an old one bears."""
 
 from __future__ import annotations
 
@@ -60,6 +61,20 @@ def _yield_to(tx: Transaction, job_ids: Mapping[int, int]) -> None:
     for (job_id,) in rows:
         if job_id not in job_ids:
             tx.put("jobs", {"job_id": job_id, "is_interrupted": 0})
+
+
+def reserve_numbers(tx: Transaction) -> None:
+    """Let new jobs be numbered above every job that checkpoints and history speak of. Not journalled: asked for at
+    every start."""
+    tables = ("checkpoints", "job_spans", "evaluations", "samples")
+    union = " UNION ALL ".join(f"SELECT max(job_id) AS job_id FROM {table}" for table in tables)
+    row = tx.one(f"SELECT max(job_id) FROM ({union})")
+    highest = int(row[0]) if row and row[0] is not None else 0
+    given = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
+    if given is None:
+        tx.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', ?)", (highest,))
+    elif given[0] < highest:
+        tx.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (highest,))
 
 
 def fall_back(tx: Transaction, lineage_id: int, global_step: int, done_steps: Mapping[int, int]) -> None:

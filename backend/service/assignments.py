@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.contract.errors import ConflictError, NotFoundError
+from backend.contract.errors import ConflictError, DamagedError, NotFoundError
 from backend.contract.events import Notice
 from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
 from backend.contract.models import BaseModelView, CheckpointRef, CheckpointView, LineageView
@@ -117,9 +117,19 @@ def _recovered(tx: Transaction, job: JobView, head: CheckpointView | None) -> No
 def _trust_head(tx: Transaction, job: JobView, head: CheckpointView | None) -> None:
     """The head of the lineage knows best how much of its job is in it. One that was finished and is trained anew
     begins at 0, whatever its old end says."""
-    is_own = head is not None and head.job_id == job.job_id and head.job_step < job.total_steps
-    if head is not None and is_own and queue.cursor(tx, job.job_id) != head.job_step:
+    if head is None or head.job_id != job.job_id or head.job_step >= job.total_steps:
+        return
+    if queue.cursor(tx, job.job_id) != head.job_step and _is_same_file(job, head):
         queue.set_cursor(tx, job.job_id, head.job_step)
+
+
+def _is_same_file(job: JobView, head: CheckpointView) -> bool:
+    """A number can have been another file's, in a list of jobs that was lost since."""
+    try:
+        dataset_id = checkpoints.read_meta(Path(head.path)).dataset_id
+    except DamagedError:
+        return False
+    return dataset_id == job.dataset_id if dataset_id else head.created_at >= job.added_at
 
 
 def _has_tokens_of(tx: Transaction, workspace: Workspace, job: JobView, base: BaseModelView) -> bool:
@@ -156,6 +166,7 @@ def _assignment(
         job_id=job.job_id,
         turn=intent.next_turn(tx),
         file_name=job.file_name,
+        dataset_id=job.dataset_id,
         lineage_id=lineage.lineage_id,
         branch=branch,
         attempt_seq=0,

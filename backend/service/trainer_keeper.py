@@ -11,9 +11,10 @@ from backend.contract.errors import EverstepError
 from backend.contract.events import StepDone
 from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
 from backend.machine.processes import ProcessIdentity
-from backend.queue import queue
+from backend.queue import again, queue
 from backend.service import lost_steps, recovery, spools, trainer_events
 from backend.service.core import Core
+from backend.service.insistence import Insistence
 from backend.service.recovery import Death
 from backend.service.status import StatusBoard
 from backend.service.trainer_events import Reading
@@ -47,6 +48,7 @@ class TrainerKeeper:
         self.not_before = 0.0
         """time.monotonic() before which no trainer is started."""
         self.idle_since = time.monotonic()
+        self._insistence = Insistence(core)
         self._retiring: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
         self.is_trusted = False
@@ -92,6 +94,7 @@ class TrainerKeeper:
         # A trainer at work holds in memory what a damaged checkpoint lost; without one it is lost indeed.
         if self.current is None or await core.read(queue.active) is None:
             await core.run(lost_steps.train_again)
+        await core.run(again.reserve_numbers)
         await spools.prune(core)
 
     async def _find(self, attempt: Attempt) -> ProcessIdentity | None:
@@ -157,6 +160,8 @@ class TrainerKeeper:
             return True
         if ended:
             await self._on_ended(process)
+        else:
+            await self._insistence.look(process)
         return False
 
     async def _rewind(self, process: TrainerProcess) -> None:
@@ -233,6 +238,7 @@ class TrainerKeeper:
             code, signal_number = process.exit_status(core.workspace.ended_file)
         last_line = next((line for line in reversed(stderr_tail(process.spool)) if line.strip()), "")
         end = outcome.judge(code=code, signal_number=signal_number, record=record, last_line=last_line)
+        end = self._insistence.explain(process, end)
         await self._settle(process.attempt, end, has_begun=process.has_begun)
         self.current = self._board.trainer = None
         self.is_trusted = False

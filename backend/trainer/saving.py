@@ -143,6 +143,7 @@ class Saver:
             base_id=assignment.base.base_id,
             global_step=run.global_step,
             job_id=assignment.job_id,
+            dataset_id=assignment.dataset_id,
             job_step=run.job_step,
             total_steps=run.plan.total_steps,
             loss_hex=run.loss_hex,

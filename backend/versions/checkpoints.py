@@ -70,6 +70,9 @@ def reconcile(database: Database, workspace: Workspace, *, moved: Callable[[], N
     absent = [view for name, view in known.items() if name not in folders]
     gone = database.run(lambda tx: _note_missing(tx, absent)) if absent else []
     result.missing.extend(gone)
+    if result.indexed:
+        newest_found = max(result.indexed, key=lambda view: (view.attempt_seq, view.global_step))
+        database.run(lambda tx: lineages.go_on_with(tx, newest_found.lineage_id))
     _read_head_back(database, workspace, result, moved)
     return result
 
@@ -133,6 +136,7 @@ def _take(
     manifest = durable.read_manifest(folder)
 
     def add(tx: Transaction) -> CheckpointView:
+        lineages.restore(tx, about)
         added = checkpoint_index.add(tx, folder, about, manifest_sha256=manifest.sha256, size_bytes=manifest.size_bytes)
         return mark_verified(tx, added.checkpoint_id)
 

@@ -10,6 +10,7 @@ from typing import Any
 from backend.contract.errors import ConflictError, NotFoundError
 from backend.contract.models import BaseModelView, LineageView
 from backend.contract.settings import TrainingSettings
+from backend.contract.spool import CheckpointMeta
 from backend.store import meta
 from backend.store.database import Transaction
 from backend.versions import bases
@@ -76,6 +77,24 @@ def ensure(tx: Transaction, base: BaseModelView, settings: TrainingSettings) -> 
         )
     tx.put("lineages", {"lineage_id": lineage.lineage_id, **asked})
     return get(tx, lineage.lineage_id)
+
+
+def restore(tx: Transaction, about: CheckpointMeta) -> None:
+    """Know the lineage of a checkpoint again that was found without the database it was made under: else a new lineage
+    would get its number, and with it checkpoints of another shape."""
+    if tx.one("SELECT 1 FROM lineages WHERE lineage_id = ?", (about.lineage_id,)) is not None:
+        return
+    shape = {"base_id": about.base_id} | {name: getattr(about.settings, name) for name in SHAPE[1:]}
+    if tx.one("SELECT 1 FROM branches WHERE branch = ?", (about.branch,)) is None:
+        tx.put("branches", {"branch": about.branch, "lineage_id": about.lineage_id, "created_at": about.created_at})
+    row = {"lineage_id": about.lineage_id, **shape, "branch": about.branch, "created_at": about.created_at}
+    tx.put("lineages", row)
+
+
+def go_on_with(tx: Transaction, lineage_id: int) -> None:
+    """Put a lineage in force where none is."""
+    if meta.get(tx, "lineage_id") is None:
+        meta.set(tx, "lineage_id", str(lineage_id))
 
 
 def new(tx: Transaction) -> LineageView:

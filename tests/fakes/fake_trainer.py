@@ -3,7 +3,7 @@
 Its model is a digest over all rows trained so far, its loss is derived from that digest: resuming from the wrong
 place gives other losses. `fake.json` in the workspace tells it how to misbehave:
 
-    {"step_seconds": 0.01, "die_at": {"7": "SIGKILL"}, "exit_at": {"9": "non_finite"}, "hang_at": [4],
+    {"ignores_sigterm": false, "step_seconds": 0.01, "die_at": {"7": "SIGKILL"}, "exit_at": {"9": "non_finite"}, "hang_at": [4],
      "garbage_at": [3], "fail_job_at": [5], "corrupt_save_at": [10], "start_seconds": 0, "is_broken": false,
      "always": false}
 
@@ -113,6 +113,8 @@ class FakeTrainer:
 
     def run(self) -> int:
         time.sleep(self.behaviour().get("start_seconds", 0))
+        if self.behaviour().get("ignores_sigterm"):  # the real one takes it for a wish, which a hung one never reads
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self.behaviour().get("is_broken"):
             raise ModuleNotFoundError("No module named 'torch'")
         self.say(Started, pid=os.getpid(), device="cpu")
@@ -302,6 +304,7 @@ class FakeTrainer:
             base_id=assignment.base.base_id,
             global_step=global_step,
             job_id=assignment.job_id,
+            dataset_id=assignment.dataset_id,
             job_step=step,
             total_steps=plan.total_steps,
             settings=assignment.settings,

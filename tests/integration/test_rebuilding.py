@@ -53,6 +53,7 @@ def test_new_file_goes_on_from_old_checkpoints_when_the_database_was_deleted(
     service.start()
     service.base(tmp_path)
     (job_id,) = service.add(service.file("d.jsonl", rows=12))
+    assert job_id == 4, "no number of a file that was trained is given to another"
     job = service.until_state(job_id, "finished")
     assert (job["first_global_step"], job["last_global_step"]) == (13, 18)
     status = service.call("status")

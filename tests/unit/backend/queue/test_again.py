@@ -75,3 +75,13 @@ def test_fall_back_takes_other_jobs_back_to_what_is_safe(database: Database) -> 
     assert [get(database, job_id).done_steps for job_id in (skipped, untouched)] == [1, 3]
     database.run(queue.undo)
     assert database.read(lambda tx: queue.cursor(tx, removed)) == 0
+
+
+def test_new_jobs_are_numbered_above_what_checkpoints_and_history_speak_of(database: Database) -> None:
+    database.run(again.reserve_numbers)
+    assert add(database) == 1
+    database.run(lambda tx: tx.execute("INSERT INTO job_spans VALUES (1, 1, 4, 7)"))
+    database.run(again.reserve_numbers)
+    assert add(database) == 8
+    database.run(again.reserve_numbers)
+    assert add(database) == 9

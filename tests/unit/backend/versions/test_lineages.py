@@ -10,7 +10,7 @@ from backend.contract.events import BaseChanged, ServiceEvent
 from backend.contract.models import BaseModelView, LineageView
 from backend.contract.settings import TrainingSettings
 from backend.formats.workspace import Workspace
-from backend.store.database import Database
+from backend.store.database import Database, Transaction
 from backend.versions import bases, checkpoints, lineages
 from tests.unit.backend.versions.conftest import BASE, Save
 
@@ -131,3 +131,32 @@ def test_new_lineage_needs_a_base_model(database: Database) -> None:
     for what in (lineages.get, lineages.branch):
         with pytest.raises(NotFoundError):
             database.read(lambda tx, what=what: what(tx, 9))
+
+
+def test_lineage_is_known_again_by_its_checkpoints_when_the_database_was_lost(
+    database: Database, workspace: Workspace, save: Save
+) -> None:
+    save(5, attempt=2, lineage=3)
+    save(20, attempt=1, lineage=2)
+    checkpoints.reconcile(database, workspace)
+    lineage = database.read(lineages.current)
+    assert lineage is not None
+    assert (lineage.lineage_id, lineage.head_step, lineage.base_id) == (3, 5, BASE.base_id)
+    assert lineage.lora_r == TrainingSettings().lora_r
+    assert database.read(lambda tx: lineages.branch(tx, 3)) == 3
+
+    def work(tx: Transaction) -> LineageView:
+        bases.put(tx, BASE)
+        bases.choose(tx, BASE.base_id)
+        assert lineages.ensure(tx, BASE, TrainingSettings()).lineage_id == 3
+        with pytest.raises(ConflictError, match="lora_r"):
+            lineages.ensure(tx, BASE, TrainingSettings(lora_r=4))
+        return lineages.new(tx)
+
+    new = database.run(work)
+    assert (new.lineage_id, new.head_step) == (4, 0), "not the number of one that has checkpoints"
+    assert database.read(lambda tx: lineages.branch(tx, 4)) == 4
+    checkpoints.reconcile(database, workspace)
+    current = database.read(lineages.current)
+    assert current is not None
+    assert current.lineage_id == 4
