@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui.theme.palette import tokens_for
@@ -75,13 +75,18 @@ class Overlay(QWidget):
         if not self.panel.geometry().contains(event.position().toPoint()):
             self.close_panel()
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Only what was asked for: whatever moves below the veil comes by here."""
         t = tokens_for(self)
         veil = QColor(t.shadow)
         veil.setAlpha(110 if t.theme is Theme.DARK else 60)
         painter = QPainter(self)
+        inside = self.panel.geometry().adjusted(CARD_RADIUS, CARD_RADIUS, -CARD_RADIUS, -CARD_RADIUS)
+        for rect in event.region().subtracted(QRegion(inside)):
+            painter.fillRect(rect, veil)
+        if not event.region().intersects(self.panel.geometry().adjusted(-1, -1, 1, 1)):
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), veil)
         painter.setPen(QPen(QColor(t.border_strong), 1))
         painter.setBrush(QColor(t.panel_raised))
         panel = QRectF(self.panel.geometry()).adjusted(-0.5, -0.5, 0.5, 0.5)

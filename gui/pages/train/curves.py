@@ -1,4 +1,7 @@
-"""The loss chart over a row of small ones, fed from the metric history. Costs nothing while it cannot be seen."""
+"""The loss chart over a row of small ones, fed from the metric history. Costs nothing while it cannot be seen.
+
+What comes is shown in several turns of the event loop, a few curves in each: the window answers in between.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ from gui.widgets.card import Card
 from gui.widgets.chart import Band, LossChart, Mark
 
 _REPAINT_MS = 200
+_TURN_MS = 25
+"""Between two turns: longer than a picture takes to reach the screen, or they would be painted as one after all."""
+_SMALL_IN_A_TURN = 2
 
 
 class Curves(QWidget):
@@ -41,6 +47,9 @@ class Curves(QWidget):
             SmallCurve(self.tr("Memory"), "memory_bytes", numbers.memory, "text_muted"),
         ]
         self._timer = QTimer(self, interval=_REPAINT_MS, singleShot=True)
+        self._turns = QTimer(self, interval=_TURN_MS)
+        self._due: list[SmallCurve] = []
+        """Small curves that wait for their turn; the chart is after the last."""
         self._build()
         self._connect_signals()
         self._dress()
@@ -70,7 +79,8 @@ class Curves(QWidget):
         history.appended.connect(self._on_points_changed)
         history.marks_changed.connect(self._on_marks_changed)
         self._session.status_changed.connect(self._on_status_changed)
-        self._timer.timeout.connect(self._refresh)
+        self._timer.timeout.connect(self._begin)
+        self._turns.timeout.connect(self._take_turn)
         chart.range_changed.connect(self._on_range_changed)
         chart.axis_changed.connect(self._on_axis_changed)
         chart.exported.connect(self.exported)
@@ -83,21 +93,23 @@ class Curves(QWidget):
         self.chart.set_tokens(tokens_for(self))
 
     def _soon(self) -> None:
-        if self.isVisible() and not self._timer.isActive():
+        if self.isVisible() and not (self._timer.isActive() or self._turns.isActive()):
             self._timer.start()
 
     def _show_points(self) -> None:
-        history, axis = self._history, self.chart.axis
-        x = history.axis(axis)
+        history = self._history
         self.chart.set_raw(
-            x,
+            history.axis(self.chart.axis),
             history.series("loss"),
             history.series("loss_min"),
             history.series("loss_max"),
             step=history.series("step"),
         )
-        for small in self._small:
-            small.set_data(x, history.series(small.column))
+
+    def _show_small(self, curves: list[SmallCurve]) -> None:
+        x = self._history.axis(self.chart.axis)
+        for small in curves:
+            small.set_data(x, self._history.series(small.column))
 
     def _show_marks(self) -> None:
         history, axis = self._history, self.chart.axis
@@ -119,7 +131,33 @@ class Curves(QWidget):
         return " · ".join(part for part in (resumed, again, mark.reason.rstrip(".")) if part)
 
     @Slot()
+    def _begin(self) -> None:
+        self._due = list(self._small) if self._has_new_points else []
+        self._turns.start()
+        self._take_turn()
+
+    @Slot()
+    def _take_turn(self) -> None:
+        if self._due:
+            self._show_small(self._due[:_SMALL_IN_A_TURN])
+            del self._due[:_SMALL_IN_A_TURN]
+            return
+        self._turns.stop()
+        self._show_chart()
+
     def _refresh(self) -> None:
+        """All of it, now."""
+        self._rest()
+        if self._has_new_points:
+            self._show_small(self._small)
+        self._show_chart()
+
+    def _rest(self) -> None:
+        self._timer.stop()
+        self._turns.stop()
+        self._due = []
+
+    def _show_chart(self) -> None:
         if self._has_new_points:
             self._has_new_points = False
             self._show_points()
@@ -171,4 +209,4 @@ class Curves(QWidget):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._timer.stop()
+        self._rest()

@@ -18,8 +18,10 @@ from PySide6.QtGui import (
     QKeySequence,
     QPainter,
     QResizeEvent,
+    QStaticText,
     QTextLayout,
     QTextOption,
+    QTransform,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -47,9 +49,9 @@ AnyIndex = QModelIndex | QPersistentModelIndex
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A sentence cut into the lines it takes."""
+    """A sentence cut into the lines it takes, its letters laid out once and not at every paint."""
 
-    lines: tuple[str, ...]
+    lines: tuple[QStaticText, ...]
     height: float
 
 
@@ -96,7 +98,13 @@ class EventsDelegate(QStyledItemDelegate):
                 break
             lines.append(text[start : start + line.textLength()].rstrip())
         layout.endLayout()
-        return Wrapped(tuple(lines), max(1, len(lines)) * self._metrics.lineSpacing())
+        return Wrapped(tuple(self._laid_out(line) for line in lines), max(1, len(lines)) * self._metrics.lineSpacing())
+
+    def _laid_out(self, line: str) -> QStaticText:
+        text = QStaticText(line)
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.prepare(QTransform(), self._font)
+        return text
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
         view = self.parent()
@@ -110,14 +118,15 @@ class EventsDelegate(QStyledItemDelegate):
             painter.setBrush(QColor(tokens.selection))
             painter.drawRoundedRect(rect, 4, 4)
         painter.setFont(self._font)
-        baseline = rect.top() + _ROW_GAP / 2 + self._metrics.ascent()
+        top = rect.top() + _ROW_GAP / 2
         painter.setPen(QColor(tokens.text_muted))
         at = index.data(EventRole.AtRole)
-        painter.drawText(QPointF(rect.left() + 2, baseline), numbers.clock_time(float(at)) if at is not None else "")
+        clock = numbers.clock_time(float(at)) if at is not None else ""
+        painter.drawText(QPointF(rect.left() + 2, top + self._metrics.ascent()), clock)
         painter.setPen(QColor(getattr(tokens, _INKS.get(str(index.data(EventRole.LevelRole)), "text"))))
         for line in self._wrap(str(index.data(EventRole.TextRole) or ""), round(rect.width())).lines:
-            painter.drawText(QPointF(rect.left() + self._indent, baseline), line)
-            baseline += self._metrics.lineSpacing()
+            painter.drawStaticText(QPointF(rect.left() + self._indent, top), line)
+            top += self._metrics.lineSpacing()
         painter.restore()
 
     def helpEvent(

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pytest
 import shiboken6
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QLineEdit, QListView, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.shell.command_palette import CommandPalette, matching, score
+from gui.theme.palette import tokens_for
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,13 @@ def test_palette_asks_anew_what_is_allowed_each_time_it_opens(palette: CommandPa
     view = palette.findChild(QListView)
     assert isinstance(view, QListView)
     assert view.model().rowCount() == 0
+
+
+def test_veil_lies_beside_the_panel_and_the_panel_covers_what_is_below(palette: CommandPalette) -> None:
+    palette.open()
+    tokens = tokens_for(palette)
+    shown = palette.window().grab().toImage()
+
+    panel = palette.panel.geometry()
+    assert shown.pixelColor(panel.left() + 3, panel.center().y()) == QColor(tokens.panel_raised)
+    assert shown.pixelColor(2, panel.center().y()) != QColor(tokens.window)
