@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, QStandardPaths
+from PySide6.QtCore import QByteArray, QMargins, QRect, QSettings, QSize, QStandardPaths
 from PySide6.QtWidgets import QWidget
 
 VERSION = 1
 """Of what is stored; another one is not read."""
 FIRST_SIZE = QSize(1440, 900)
+FRAME = QMargins(8, 40, 8, 8)
+"""Room for what a window manager puts around a window: its own size is not known before the window is shown."""
 THEMES = ("system", "light", "dark")
 
 
@@ -47,15 +49,16 @@ class WindowState:
         self._put("told_of_tray", told)
 
     def restore(self, window: QWidget) -> None:
-        """Give the window its last place, or a good first one."""
+        """Give the window its last place, or a good first one; never larger than the screen of today."""
         geometry = self._settings.value("geometry")
-        if isinstance(geometry, QByteArray) and window.restoreGeometry(geometry):
-            return
+        is_known = isinstance(geometry, QByteArray) and window.restoreGeometry(geometry)
         screen = window.screen().availableGeometry()
-        size = FIRST_SIZE.boundedTo(screen.size())
-        window.resize(size)
-        if size == screen.size():
-            window.move(screen.topLeft())
+        if not is_known:
+            window.resize(FIRST_SIZE.boundedTo(screen.marginsRemoved(FRAME).size()))
+            if window.size() != FIRST_SIZE:  # else the window manager knows a good place
+                window.move(screen.topLeft())
+        elif not (window.isMaximized() or window.isFullScreen()):
+            window.setGeometry(fitted(window.geometry(), screen))
 
     def save(self, window: QWidget) -> None:
         """Keep the place of the window. Only on close: each save under some window managers drifts by its frame."""
@@ -65,3 +68,12 @@ class WindowState:
     def _put(self, key: str, value: object) -> None:
         self._settings.setValue("version", VERSION)
         self._settings.setValue(key, value)
+
+
+def fitted(window: QRect, screen: QRect) -> QRect:
+    """Where a window stands that is to be seen whole, frame and all."""
+    room = screen.marginsRemoved(FRAME)
+    size = window.size().boundedTo(room.size())
+    x = min(max(window.x(), room.left()), room.right() + 1 - size.width())
+    y = min(max(window.y(), room.top()), room.bottom() + 1 - size.height())
+    return QRect(x, y, size.width(), size.height())

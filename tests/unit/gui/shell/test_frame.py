@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import shiboken6
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -15,7 +15,7 @@ from backend.contract.status import Activity, GpuView, MachineView, RunState, Tr
 from gui.shell.header import Header, SteerButton
 from gui.shell.main_window import MainWindow
 from gui.shell.status_bar import Item, StatusBar
-from gui.shell.window_state import WindowState
+from gui.shell.window_state import FIRST_SIZE, FRAME, WindowState, fitted
 from gui.shell.words import activity_word, what_trains
 from gui.widgets.labels import PlainLabel
 from tests.fakes.example_session import job, status
@@ -222,3 +222,37 @@ def test_window_state_has_good_defaults_when_the_file_is_no_use(qtbot: QtBot, tm
     qtbot.addWidget(window)
     state.restore(window)
     assert window.width() > 500
+
+
+@pytest.mark.parametrize(
+    ("was", "screen"),
+    [
+        (QRect(0, 0, 1440, 900), QRect(0, 0, 1440, 900)),
+        (QRect(2000, 1500, 1440, 900), QRect(0, 28, 1366, 740)),
+        (QRect(-300, -20, 800, 600), QRect(0, 0, 1920, 1080)),
+    ],
+)
+def test_window_and_its_frame_fit_on_the_screen(was: QRect, screen: QRect) -> None:
+    assert screen.contains(fitted(was, screen).marginsAdded(FRAME))
+
+
+def test_window_that_fits_stays_where_it_was() -> None:
+    place = QRect(100, 80, 1200, 800)
+    assert fitted(place, QRect(0, 0, 1920, 1080)) == place
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_window_is_no_larger_than_the_screen_when_it_starts(qtbot: QtBot, tmp_path: Path, is_known: bool) -> None:
+    window, other = QWidget(), QWidget()
+    qtbot.addWidget(window)
+    qtbot.addWidget(other)
+    screen = window.screen().availableGeometry()
+    assert not screen.marginsRemoved(FRAME).contains(QRect(screen.topLeft(), FIRST_SIZE))  # or this shows nothing
+    if is_known:
+        window.resize(FIRST_SIZE)
+        WindowState(tmp_path / "window.ini").save(window)
+
+    WindowState(tmp_path / "window.ini").restore(other)
+
+    assert other.height() <= screen.height() - FRAME.top() - FRAME.bottom()
+    assert other.width() <= screen.width() - FRAME.left() - FRAME.right()
