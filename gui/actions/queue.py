@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QObject
@@ -23,7 +22,6 @@ _CLEARED = {
 }
 _HOLDABLE = {JobState.QUEUED, JobState.CHECKING}
 _RETRIABLE = TERMINAL_STATES | {JobState.BLOCKED}
-_JOB = re.compile(r"\bjob (\d+)\b")
 
 
 class QueueActions(QObject):
@@ -78,21 +76,6 @@ class QueueActions(QObject):
     def show_dataset(self, job_id: int) -> Reply:
         """What the check found in a job's file, with rows as the model sees them. Who asks shows a failure too."""
         return self._errands.fetch("dataset.show", DatasetArgs(job_id=job_id))
-
-    def undo_words(self) -> str:
-        """`Undo move hotfix.jsonl`, for menus and tooltips; plain `Undo` when there is nothing to undo."""
-        return self._with_names(translate("QueueActions", "Undo"), self._errands.stores.session.can_undo)
-
-    def redo_words(self) -> str:
-        """As `undo_words`."""
-        return self._with_names(translate("QueueActions", "Redo"), self._errands.stores.session.can_redo)
-
-    def _with_names(self, verb: str, title: str) -> str:
-        def name(match: re.Match[str]) -> str:
-            job = self._queue.job(int(match[1]))
-            return match[0] if job is None else job.file_name
-
-        return f"{verb} {_JOB.sub(name, title)}".strip()
 
     def _removed(self, job_ids: Sequence[int]) -> str:
         jobs = [job for job_id in job_ids if (job := self._queue.job(job_id)) is not None]

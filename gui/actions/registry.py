@@ -78,7 +78,6 @@ class Actions(QObject):
         self.hold, self.release, self.retry = queue.hold, queue.release, queue.retry
         self.remove, self.clear = queue.remove, queue.clear
         self.undo, self.redo, self.show_dataset = queue.undo, queue.redo, queue.show_dataset
-        self.undo_words, self.redo_words = queue.undo_words, queue.redo_words
         self.add_files, self.cancel_adding = files.add_files, files.cancel
         self.set_base, self.set_validation = setup.set_base, setup.set_validation
         self.set_config, self.new_lineage = setup.set_config, setup.new_lineage

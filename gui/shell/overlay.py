@@ -82,10 +82,11 @@ class Overlay(QWidget):
         veil.setAlpha(110 if t.theme is Theme.DARK else 60)
         painter = QPainter(self)
         inside = self.panel.geometry().adjusted(CARD_RADIUS, CARD_RADIUS, -CARD_RADIUS, -CARD_RADIUS)
-        for rect in event.region().subtracted(QRegion(inside)):
-            painter.fillRect(rect, veil)
+        painter.setClipRegion(event.region().subtracted(QRegion(inside)))
+        painter.fillRect(event.rect(), veil)
         if not event.region().intersects(self.panel.geometry().adjusted(-1, -1, 1, 1)):
             return
+        painter.setClipping(False)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(t.border_strong), 1))
         painter.setBrush(QColor(t.panel_raised))

@@ -32,6 +32,8 @@ def connect_page(page: TrainPage, actions: Actions, asking: Asking) -> None:
 
     page.files_dropped.connect(add)
     page.open_requested.connect(asking.ask_for_files)
+    page.cancel_adding_requested.connect(actions.cancel_adding)
+    actions.files.progressed.connect(page.show_adding)
     page.preview_requested.connect(asking.show_preview)
     page.move_requested.connect(actions.move)
     page.priority_requested.connect(actions.set_priority)

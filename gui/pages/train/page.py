@@ -38,6 +38,7 @@ class TrainPage(QWidget):
     clear_requested = Signal(str)
     undo_requested = Signal()
     redo_requested = Signal()
+    cancel_adding_requested = Signal()
     preview_requested = Signal(int)  # job_id
     pause_requested = Signal()
     resume_requested = Signal()
@@ -99,6 +100,10 @@ class TrainPage(QWidget):
         """Who says which files may be dropped between the rows of the queue."""
         self.queue_card.view.set_file_judge(accepts)
 
+    def show_adding(self, num_done: int, num_all: int) -> None:
+        """How far the adding of many files is; of none when it is through."""
+        self.queue_card.show_adding(num_done, num_all)
+
     def show_drop_hover(self, is_accepted: bool, sentence: str) -> None:
         """Files hover over the window: say whether they would be taken."""
         self.drop_zone.show_hover(is_accepted, sentence)
@@ -126,6 +131,7 @@ class TrainPage(QWidget):
         card.files_dropped.connect(self.files_dropped)
         card.undo_requested.connect(self.undo_requested)
         card.redo_requested.connect(self.redo_requested)
+        card.cancel_adding_requested.connect(self.cancel_adding_requested)
         self.curves.exported.connect(self.chart_exported)
         self.curves.export_failed.connect(self.chart_export_failed)
         self.drop_zone.open_requested.connect(self.open_requested)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QToolButton, QWidget
 
 from backend.contract.arguments import PriorityArgs
+from gui.pages.train.adding_line import AddingLine
 from gui.pages.train.queue_menu import QueueMenu, QueueWishes
 from gui.pages.train.queue_view import QueueView
 from gui.state.queue_model import QueueModel
@@ -34,6 +35,7 @@ class QueueCard(Card):
     files_dropped = Signal(list, object)  # paths, Landing | None
     undo_requested = Signal()
     redo_requested = Signal()
+    cancel_adding_requested = Signal()
 
     def __init__(self, queue: QueueModel, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
@@ -43,6 +45,7 @@ class QueueCard(Card):
         self._undo = FlatButton(icon="undo", name=self.tr("Undo"))
         self._redo = FlatButton(icon="redo", name=self.tr("Redo"))
         self._search = _SearchField()
+        self._adding = AddingLine()
         self._empty = EmptyState("file", *self._words_for_nothing(is_searching=False))
         self._stack = QStackedWidget()
         self._hint = PlainLabel(
@@ -68,6 +71,10 @@ class QueueCard(Card):
             button.setAccessibleName(plain(words))
             button.setToolTip(tooltip(words))
 
+    def show_adding(self, num_done: int, num_all: int) -> None:
+        """How far the adding of many files is; of none when it is through."""
+        self._adding.show_progress(num_done, num_all)
+
     def start_search(self) -> None:
         """Put the keyboard into the search field."""
         self._search.show()
@@ -86,6 +93,7 @@ class QueueCard(Card):
         self._search.hide()
         self._stack.addWidget(self.view)
         self._stack.addWidget(self._empty)
+        self.body.addWidget(self._adding)
         self.body.addWidget(self._search)
         self.body.addWidget(self._stack, 1)
         self.body.addWidget(self._hint)
@@ -102,6 +110,7 @@ class QueueCard(Card):
         self._search.left.connect(self._on_search_left)
         self._undo.clicked.connect(self.undo_requested)
         self._redo.clicked.connect(self.redo_requested)
+        self._adding.cancel_requested.connect(self.cancel_adding_requested)
         view.undo_requested.connect(self.undo_requested)
         view.redo_requested.connect(self.redo_requested)
         view.find_requested.connect(self.start_search)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import msgspec
-import pytest
 from pytestqt.qtbot import QtBot
 
 from backend.contract.arguments import ClearArgs, DatasetArgs, JobArgs, MoveArgs, PriorityArgs
@@ -69,23 +67,6 @@ def test_undo_says_what_was_undone(desk: Desk, qtbot: QtBot) -> None:
     with qtbot.waitSignal(desk.actions.done):
         desk.actions.redo()
     assert desk.said == ["Undone: move job 4.", "Done again: move job 4."]
-
-
-@pytest.mark.parametrize(
-    ("can_undo", "words"),
-    [
-        ("", "Undo"),
-        ("move job 4", "Undo move hotfix-refunds.jsonl"),
-        ("removal of job 99", "Undo removal of job 99"),
-        ("hold of 3 jobs", "Undo hold of 3 jobs"),
-    ],
-)
-def test_undo_words_name_the_file(desk: Desk, can_undo: str, words: str) -> None:
-    status = desk.stores.session.status
-    assert status is not None
-    desk.stores.session.set_status(msgspec.structs.replace(status, can_undo=can_undo, can_redo=can_undo))
-    assert desk.actions.undo_words() == words
-    assert desk.actions.redo_words() == words.replace("Undo", "Redo")
 
 
 def test_remove_says_how_to_get_it_back(desk: Desk, qtbot: QtBot) -> None:

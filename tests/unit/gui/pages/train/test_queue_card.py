@@ -77,6 +77,7 @@ def test_undo_says_what_it_takes_back(card: QueueCard) -> None:
 
     assert card._undo.isEnabled()
     assert card._undo.accessibleName() == "Undo: move file-4.jsonl and job 99"
+    assert "move file-4.jsonl" in card._undo.toolTip()
     assert not card._redo.isEnabled()
     card._undo.click()
     assert wishes.said == [("undo_requested",)]
@@ -108,6 +109,26 @@ def test_menu_opens_without_holding_the_event_loop(card: QueueCard) -> None:
 
 def test_card_names_everything_for_a_screen_reader(card: QueueCard) -> None:
     assert unnamed_widgets(card) == []
+
+
+def test_adding_of_many_files_shows_how_far_it_is_and_can_be_cancelled(card: QueueCard) -> None:
+    wishes = Wishes(card, "cancel_adding_requested")
+    line = card._adding
+    assert not line.isVisible()
+
+    card.show_adding(400, 5000)
+    assert line.isVisible()
+    assert line._words.full_text == "Adding files: 400 of 5\u202f000"
+    assert line._line.value() == 80
+    line._cancel.click()
+    card.show_adding(600, 5000)  # a slice that was on its way
+    assert wishes.said == [("cancel_adding_requested",)]
+    assert not line._cancel.isEnabled()
+
+    card.show_adding(0, 0)
+    assert not line.isVisible()
+    card.show_adding(0, 300)
+    assert line._cancel.isEnabled()
 
 
 # the menu
