@@ -34,6 +34,9 @@ def show(renderable: RenderableType, console: Console) -> None:
     if console.is_terminal:
         console.print(renderable)
         return
+    if isinstance(renderable, str):
+        print(renderable, flush=True)
+        return
     with console.capture() as captured:
         console.print(renderable)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
@@ -80,6 +83,21 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
         right = name in numbers
         made.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
     return made
+
+
+def aligned(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: tuple[str, ...] = ()) -> str:
+    """The same as plain text for a pipe: the library takes ten seconds for ten thousand rows."""
+    lines = [columns, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [name in numbers for name in columns]
+
+    def line(cells: tuple[str, ...]) -> str:
+        padded = zip(cells, widths, right, strict=True)
+        return "  ".join(
+            cell.rjust(width) if is_right else cell.ljust(width) for cell, width, is_right in padded
+        ).rstrip()
+
+    return "\n".join(map(line, lines))
 
 
 def facts(rows: list[tuple[str, Any]]) -> Table:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from backend.cli import words
-from backend.cli.printing import BAD, BUSY, GOOD, WATCH, facts, table
+from backend.cli.printing import BAD, facts, table
+from backend.cli.queue_view import added_view, queue_view
 from backend.cli.status_view import status_view
 from backend.contract import results
 from backend.contract.datasets import DatasetView, Preview
@@ -24,23 +25,8 @@ from backend.contract.events import (
     RunStateChanged,
     ServiceEvent,
 )
-from backend.contract.jobs import JobState, JobView
 from backend.contract.status import StatusView
 
-_STATE_STYLES = {
-    JobState.FINISHED: GOOD,
-    JobState.CHECKING: BUSY,
-    JobState.STARTING: BUSY,
-    JobState.TRAINING: BUSY,
-    JobState.EVALUATING: BUSY,
-    JobState.SAVING: BUSY,
-    JobState.PAUSED: WATCH,
-    JobState.HELD: WATCH,
-    JobState.BLOCKED: BAD,
-    JobState.FAILED: BAD,
-    JobState.QUARANTINED: BAD,
-}
-_JOBS_SHOWN = 50
 _METRICS_SHOWN = 50
 """Rows of `metrics` a person sees without --json; a program gets all."""
 
@@ -48,67 +34,6 @@ _METRICS_SHOWN = 50
 def render(result: Struct, console: Console) -> RenderableType:
     """What to print for a result."""
     return _RENDERERS[type(result)](result, console.is_terminal)
-
-
-def state_text(job: JobView) -> Text:
-    """A job's state in its colour."""
-    return Text(job.state.value, style=_STATE_STYLES.get(job.state, ""))
-
-
-def _added(result: results.AddResult, grouped: bool) -> RenderableType:
-    shown = result.jobs[:_JOBS_SHOWN] if grouped else result.jobs
-    lines = [Text(f"Job {job.job_id}: {words.clean(job.file_name)}, {words.size(job.size_bytes)}.") for job in shown]
-    hidden = len(result.jobs) - len(shown)
-    return Group(*lines, *([Text(f"And {words.plural(hidden, 'more job')}.")] if hidden else []))
-
-
-def _queue(result: results.QueueResult, grouped: bool) -> RenderableType:
-    if result.done:
-        shown = result.jobs[:_JOBS_SHOWN] if grouped else result.jobs
-        hidden = len(result.jobs) - len(shown)
-        more = [Text(f"And {words.plural(hidden, 'more job')}.")] if hidden else []
-        return Group(Text(result.done), *([_jobs(shown, grouped)] if shown else []), *more)
-    if not result.jobs:
-        return Text("The queue is empty. `add FILE ...` puts files into it; files in the inbox come by themselves.")
-    hidden = result.num_jobs - len(result.jobs)
-    if hidden <= 0:
-        return _jobs(result.jobs, grouped)
-    told = f"{words.plural(hidden, 'more job')}; --limit and --offset show others, --no-every leaves out what ended."
-    return Group(_jobs(result.jobs, grouped), Text(told))
-
-
-def _jobs(jobs: list[JobView], grouped: bool) -> RenderableType:
-    shown = table(
-        "job",
-        "state",
-        "priority",
-        "steps",
-        "of",
-        "loss",
-        "left",
-        "file",
-        "",
-        numbers=("job", "steps", "of", "loss", "left"),
-    )
-    for job in jobs:
-        shown.add_row(
-            str(job.job_id),
-            state_text(job),
-            job.priority.value,
-            words.count(job.done_steps, grouped=grouped),
-            words.count(job.total_steps or None, grouped=grouped),
-            words.loss(job.last_loss),
-            words.duration(job.eta_seconds),
-            Text(words.clean(job.file_name)),
-            Text(words.clean(_remark(job))),
-        )
-    return shown
-
-
-def _remark(job: JobView) -> str:
-    """Why it is as it is; else what its check set aside."""
-    aside = f"{words.plural(job.num_problems, 'row')} set aside or cut" if job.num_problems else ""
-    return "; ".join(part for part in (job.reason, aside) if part)
 
 
 def _queue_status(result: results.QueueStatus, grouped: bool) -> RenderableType:
@@ -386,8 +311,8 @@ def _done(result: results.Done, grouped: bool) -> RenderableType:
 
 
 _RENDERERS: dict[type[Struct], Callable[[Any, bool], RenderableType]] = {
-    results.AddResult: _added,
-    results.QueueResult: _queue,
+    results.AddResult: added_view,
+    results.QueueResult: queue_view,
     results.QueueStatus: _queue_status,
     results.UndoResult: _undone,
     results.MetricsResult: _metrics,

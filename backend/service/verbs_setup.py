@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from backend.contract.arguments import BaseSetArgs, ConfigSetArgs, NoArgs, ValidationSetArgs
 from backend.contract.datasets import CheckRequest, ValidationPlan
-from backend.contract.errors import ConflictError, DatasetError, LockedError, ModelError, ReportedError
+from backend.contract.errors import ConflictError, DatasetError, LockedError, ModelError, ReportedError, StorageError
 from backend.contract.events import ConfigChanged
 from backend.contract.models import BaseModelView
 from backend.contract.results import BaseResult, ConfigResult, LineageNewResult, ValidationView
@@ -34,15 +35,21 @@ async def set_config(desk: Desk, args: ConfigSetArgs, commit: _Commit) -> bytes:
     """Files added from now on are trained with it; those in the queue keep what they were added with."""
     config = desk.core.config
     changed, key, old, new = config.with_value(args.key, args.value)
+    answer = ConfigResult(settings=[view for view in describe(changed) if view.key == key])
 
     def work(tx: Transaction) -> ConfigResult:
         _refuse_locked(tx, changed, key)
         if old != new:
             config.use(changed)
             tx.record(ConfigChanged(at=tx.now, key=key, old=old, new=new))
-        return ConfigResult(settings=[view for view in describe(changed) if view.key == key])
+        return answer
 
-    return await commit(work)
+    try:
+        return await commit(work)
+    except StorageError:
+        if config.config is not changed:
+            raise
+        return msgspec.json.encode(answer)  # it holds: config.json decides, only the event found no room
 
 
 def _refuse_locked(tx: Transaction, changed: Config, key: str) -> None:
