@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from backend.cli import service_process
 from backend.cli.words import duration
 from backend.contract.errors import BadInputError
 from backend.contract.results import ConfigResult
@@ -37,7 +38,7 @@ def status(workspace: Workspace) -> StatusView:
     return msgspec.structs.replace(
         last,
         workspace=str(workspace.root),
-        service=None,
+        service=last.service if service_process.locate(workspace) is not None else None,
         trainer=trainer,
         stop_file=stop_file,
         activity=activity,
@@ -106,7 +107,9 @@ def _sentence(workspace: Workspace, last: StatusView, *, trainer_lives: bool, st
     if not workspace.root.exists():
         return f"There is no workspace at {workspace.root} yet. `base set` or `add` makes one."
     parts = ["The service is not running."]
-    if trainer_lives:
+    if (silent := service_process.locate(workspace)) is not None:
+        parts = [f"The service (process {silent.pid}) lives but does not answer; training is not touched by this."]
+    elif trainer_lives:
         parts.append("The trainer lives and goes on by itself; the next service takes it over.")
     elif last.job is not None:
         parts.append(

@@ -53,9 +53,9 @@ Train a small real model on sample data and compare its answers before and after
 ### `serve [--until-idle] [--linger SECONDS]`
 
 Run the engine on a workspace and watch its inbox; it tells each file that starts and ends in one line, with `--json` as
-one object a line. Ctrl-C ends the service and leaves the trainer at its file: the next start takes it over; `shutdown`
-saves and ends both. `--until-idle` ends it when nothing is left to do, with 1 if a file failed or waits for you, and
-there Ctrl-C saves and ends both; `--linger` ends it after so long without a client or work.
+one object a line. Ctrl-C saves and ends service and trainer, like `shutdown`; the next start goes on where it was.
+`--until-idle` ends it when nothing is left to do, with 1 if a file failed or waits for you; `--linger` ends it after so
+long without a client or work.
 
 ### `test [--full]`
 

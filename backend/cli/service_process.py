@@ -45,7 +45,7 @@ def _is_of(endpoint: Endpoint, root: Path) -> bool:
     if not endpoint.workspace_inode:  # written by an older service
         return True
     folder = (endpoint.workspace_device, endpoint.workspace_inode)
-    states = [os.stat(path) for path in (root, endpoint.workspace)]
+    states = [path.stat() for path in (root, Path(endpoint.workspace))]
     return all((state.st_dev, state.st_ino) == folder for state in states)
 
 

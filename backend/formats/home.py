@@ -6,7 +6,6 @@ another folder, which is none of their business.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from backend.contract.errors import WorkspaceMovedError
@@ -16,14 +15,14 @@ class Home:
     """A folder known by device and inode."""
 
     def __init__(self, root: Path) -> None:
-        found = os.stat(root)
+        found = root.stat()
         self.root = root
         self.device, self.inode = found.st_dev, found.st_ino
 
     def is_here(self) -> bool:
         """Whether the path still leads to the folder. A disk that refuses the question is no move."""
         try:
-            found = os.stat(self.root)
+            found = self.root.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:

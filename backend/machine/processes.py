@@ -71,6 +71,23 @@ def has_argument(pid: int, argument: str) -> bool:
         return False
 
 
+def is_halted(pid: int) -> bool:
+    """Whether a process was halted (SIGSTOP) and waits to be let go on."""
+    return _status(pid) == str(psutil.STATUS_STOPPED)
+
+
+def waits_for_disk(pid: int) -> bool:
+    """Whether a process is in the kernel, waiting for a device; no signal reaches it there."""
+    return _status(pid) == str(psutil.STATUS_DISK_SLEEP)
+
+
+def _status(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.Error:
+        return ""
+
+
 def memory_bytes(pid: int) -> int:
     """Resident memory of a process, 0 when it is gone."""
     try:

@@ -230,6 +230,7 @@ class Dispatcher:
                 assignment = await self._assign(decision.job_id)
                 if assignment is None:
                     return True  # the job waits for a person or its rows; another one may be next
+        process.control.idle_retire_seconds = self._core.config.config.service.idle_retire_minutes * 60
         try:
             is_news = process.tell(decision.desired, assignment, stored.requests if assignment else [])
         except OSError as problem:

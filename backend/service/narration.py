@@ -24,8 +24,8 @@ _MOST_WAITING = 1000
 _GOODBYE_SECONDS = 2.0
 _STARTS = frozenset({JobState.STARTING, JobState.TRAINING, JobState.EVALUATING, JobState.SAVING})
 LEAVE = (
-    "Ctrl-C leaves: a file that is being trained goes on, and the next start takes it over. "
-    "`shutdown` saves and ends that too, `pause` and `stop` hold it."
+    "Ctrl-C saves and ends, the trainer too; the next start goes on where it was. `shutdown` does the same from "
+    "elsewhere, `pause` and `stop` hold the training."
 )
 LEAVE_WHEN_IDLE = "It ends by itself when nothing is left to do. Ctrl-C saves and ends it before that."
 
@@ -70,6 +70,11 @@ class Narrator:
                 self._tell("run_state", [f"{_clock()} {told}"], run_state=state, cause=cause)
             case Notice(level=level, title=title, message=message) if level != "info":
                 self._tell("notice", [f"{_clock()} {title}. {message}"], title=title, message=message)
+
+    def ending(self) -> None:
+        """Asked to end, with a trainer at work."""
+        sentence = "Saving and ending. Ctrl-C again does not wait for it."
+        self._tell("ending", [f"{_clock()} {sentence}"], sentence=sentence)
 
     def goodbye(self, sentence: str) -> None:
         """The last line; waits a moment until it is written."""

@@ -135,12 +135,14 @@ class Service:
         self._version = _program_version()
         self._asked_at = time.monotonic()
         self._signalled_at = 0.0
+        tell = core.options.tell
+        self._narrator = Narrator(as_json=tell == "json") if tell else None
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> int:
         """Start everything, wait, end everything."""
         core = self.core
-        narrator = Narrator(as_json=core.options.tell == "json") if core.options.tell else None
+        narrator = self._narrator
         if narrator is not None:
             narrator.serving(core.workspace, pid=os.getpid(), until_idle=core.options.until_idle)
             core.database.subscribe(narrator.saw)
@@ -172,8 +174,12 @@ class Service:
 
     def _goodbye(self) -> str:
         trainer = self.keeper.current
+        if not self.core.home.is_here():
+            return "Goodbye. What was saved is in the folder that was moved."
         if trainer is None or trainer.has_ended():
             return "Goodbye. Everything trained is saved."
+        if self.core.options.tell:
+            return f"Goodbye. The trainer (process {trainer.identity.pid}) was told to save and end, and does so alone."
         return f"Goodbye. The trainer (process {trainer.identity.pid}) goes on; the next start takes it over."
 
     def _workers(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
@@ -289,7 +295,8 @@ class Service:
                 self._loop.add_signal_handler(number, self._on_signal)
 
     def _on_signal(self) -> None:
-        """First: end, and leave the trainer at work unless we were only there for it. Second: do not wait for it."""
+        """First: end; whoever ends `serve` wants the trainer to save and end too, one in the background is left at
+        work. Second: do not wait for it."""
         core = self.core
         if core.end_wanted.is_set():
             # A terminal's Ctrl-C reaches us and our guardian, who passes it on: that is one wish, not two.
@@ -297,7 +304,9 @@ class Service:
                 core.is_shutting_down = False
         else:
             self._signalled_at = time.monotonic()
-            core.end(0, stops_trainer=core.options.until_idle)
+            core.end(0, stops_trainer=core.options.until_idle or bool(core.options.tell))
+            if self._narrator is not None and self.keeper.current is not None:
+                self._narrator.ending()
 
 
 def _log_event(event: ServiceEvent) -> None:

@@ -30,6 +30,9 @@ from backend.supervisor.trainer_process import TrainerProcess
 from backend.versions import bases, checkpoints, lineages
 
 DISK_FULL = "disk_full"
+_STALLED_SECONDS = 60
+_STALL_TOLD_EVERY_SECONDS = 10
+_AT_WORK = (JobState.TRAINING, JobState.EVALUATING, JobState.SAVING)
 _NEEDS_YOU = (JobState.BLOCKED, JobState.FAILED, JobState.QUARANTINED)
 
 
@@ -101,6 +104,10 @@ class StatusBoard:
         activity = _activity(view, is_checking=JobState.CHECKING in counts, holds_by_itself=holds)
         troubled = queue.first_in(tx, _NEEDS_YOU) if activity is Activity.NEEDS_YOU else None
         sentence = self._sentence(view, activity, troubled)
+        if stall := self._stall(view):
+            if activity is Activity.TRAINING and view.job is not None and view.job.state in _AT_WORK:
+                activity = Activity.NEEDS_YOU
+            sentence = f"{sentence} {stall}"
         hindrance = base_damage.hindrance(base)
         if hindrance and activity in (Activity.IDLE, Activity.CHECKING, Activity.NEEDS_YOU):
             activity = Activity.NEEDS_YOU if base_damage.needs_person(base) else activity
@@ -159,6 +166,21 @@ class StatusBoard:
             return None
         return (step.memory_bytes if step else 0) or processes.memory_bytes(process.identity.pid) or None
 
+    def _stall(self, view: StatusView) -> str:
+        """That the trainer gets nowhere, as a sentence; '' while all is well."""
+        process, job = self.trainer, view.job
+        quiet = stalled_seconds(process) if process is not None and job is not None else 0
+        if process is None or job is None or not quiet or job.state is JobState.PAUSED:
+            return ""
+        seen = f"No progress has been seen for {quiet} s."
+        if processes.is_halted(process.identity.pid):
+            how = f"its process {process.identity.pid} was halted (SIGSTOP)"
+            return f"{seen} The trainer does nothing: {how}; `kill -CONT {process.identity.pid}` lets it go on."
+        if job.state not in _AT_WORK:
+            return seen
+        safe = f"Step {view.checkpoint_step:,} is safe" if view.checkpoint_step else "No checkpoint was saved yet"
+        return f"{seen} The trainer may hang. {safe}; `stop --now` and then `resume` start it anew."
+
     def _sentence(self, view: StatusView, activity: Activity, troubled: JobView | None) -> str:
         live, job = self._core.live, view.job
         if view.safe_mode:
@@ -192,6 +214,12 @@ class StatusBoard:
 def _stop_file_sentence(view: StatusView) -> str:
     then = "then training goes on by itself" if view.run_state is RunState.RUNNING else "then `resume` goes on"
     return f"The .stop file is in force: nothing trains until it is removed; {then}."
+
+
+def stalled_seconds(process: TrainerProcess) -> int:
+    """For how long a trainer made no progress, in tens of seconds; 0 for less than a minute."""
+    quiet, every = process.seconds_since_progress() or 0.0, _STALL_TOLD_EVERY_SECONDS
+    return int(quiet) // every * every if quiet >= _STALLED_SECONDS else 0
 
 
 def _pause_sentence(job: JobView | None, because: str, *, holds: bool) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from backend.contract.events import StatusChanged
 from backend.contract.status import StatusView
 from backend.service.core import Core
-from backend.service.status import StatusBoard, training_status
+from backend.service.status import StatusBoard, stalled_seconds, training_status
 from backend.store import durable
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,9 @@ class StatusFiles:
         """What the status is made of, where that costs nothing to ask."""
         core, trainer = self._core, self._board.trainer
         pid = trainer.identity.pid if trainer is not None else 0
-        return core.database.num_commits, core.workspace.stop_file.exists(), pid, *vars(core.live).values()
+        is_at_rest = trainer is None or core.live.phase in ("", "idle", "paused")
+        stalled = 0 if trainer is None or is_at_rest else stalled_seconds(trainer)
+        return core.database.num_commits, core.workspace.stop_file.exists(), pid, stalled, *vars(core.live).values()
 
     def _write(self, view: StatusView) -> None:
         workspace = self._core.workspace

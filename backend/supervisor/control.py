@@ -21,6 +21,8 @@ class ControlFile:
     def __init__(self, spool: Path) -> None:
         self._path = spool / FILE_NAME
         self.told: Control | None = None
+        self.idle_retire_seconds = 0.0
+        """Said along with everything else."""
         try:
             self.told = msgspec.json.decode(self._path.read_bytes(), type=Control)
         except FileNotFoundError:
@@ -36,10 +38,16 @@ class ControlFile:
     def tell(self, desired: Desired, assignment: Assignment | None, requests: list[Request]) -> bool:
         """Say what is wanted; True when that is news."""
         old = self.told
-        if old and (old.desired, old.assignment, old.requests) == (desired, assignment, requests):
+        idle = self.idle_retire_seconds
+        told = (old.desired, old.assignment, old.requests, old.idle_retire_seconds) if old else None
+        if told == (desired, assignment, requests, idle):
             return False
         control = Control(
-            seq=old.seq + 1 if old else 1, desired=desired, assignment=assignment, requests=list(requests)
+            seq=old.seq + 1 if old else 1,
+            desired=desired,
+            assignment=assignment,
+            requests=list(requests),
+            idle_retire_seconds=idle,
         )
         durable.commit_file(self._path, msgspec.json.encode(control))
         self.told = control

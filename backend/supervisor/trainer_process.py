@@ -55,9 +55,14 @@ class TrainerProcess:
     def signal_to_stop(self) -> None:
         """Ask it to save and end without a file: for a disk that takes no `control.json` any more."""
         self._was_signalled = True
+        self.send(signal.SIGTERM)
+
+    def send(self, *numbers: signal.Signals) -> None:
+        """Send signals to the process; nothing happens when it is gone."""
         if not self.has_ended() and is_alive(self.identity):
             with suppress(ProcessLookupError):
-                os.kill(self.identity.pid, signal.SIGTERM)
+                for number in numbers:
+                    os.kill(self.identity.pid, number)
 
     def saw(self, event: AnyTrainerEvent) -> None:
         """Learn from what it says which job it had: a service before this one may have given it."""

@@ -51,6 +51,9 @@ from backend.trainer.spool import POLL_SECONDS, Commands, EventLog
 from backend.trainer.warm import WarmModel, start_meta
 from backend.trainer.world import World
 
+_LONGER_THAN_THE_SERVICE_SECONDS = 30.0
+"""A living service retires an idle trainer itself."""
+
 
 class Recipe:
     """One trainer process. `run` returns why it ends."""
@@ -94,11 +97,17 @@ class Recipe:
         self.events.progress.enter("idle")
         self.events.emit(PhaseChanged, phase="idle")
         said_paused = False
+        told_seq, told_at = -2, 0.0
         while True:
             reason = self.commands.leaving()
             if reason:
                 return reason
             control = self.commands.control()
+            if control.seq != told_seq:
+                told_seq, told_at = control.seq, time.monotonic()
+            patience = control.idle_retire_seconds + _LONGER_THAN_THE_SERVICE_SECONDS
+            if control.idle_retire_seconds and time.monotonic() - told_at > patience:
+                return "idle"  # a service that lived would have ended us: nobody is there to free the memory
             if self.commands.is_paused() is not said_paused:
                 said_paused = not said_paused
                 self.events.emit(Paused if said_paused else Resumed)

@@ -1,7 +1,7 @@
 """Where the service of a workspace listens, and which of its processes live. Reads `status/` and /proc, writes nothing.
 
-The endpoint file is believed only when it is ours alone, was written for this very folder, and the very process that wrote it still lives: a pid is
-handed out again, and a port of 127.0.0.1 belongs to whoever asks first.
+The endpoint file is believed only when it is ours alone, was written for this very folder, and the very process that
+wrote it still lives: folders are copied, pids handed out again, and a port of 127.0.0.1 is whose who asks first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _is_of(endpoint: Endpoint, workspace: Path) -> bool:
     if not endpoint.workspace_inode:  # written by an older service
         return True
     folder = (endpoint.workspace_device, endpoint.workspace_inode)
-    states = [os.stat(path) for path in (workspace, endpoint.workspace)]
+    states = [path.stat() for path in (workspace, Path(endpoint.workspace))]
     return all((state.st_dev, state.st_ino) == folder for state in states)
 
 

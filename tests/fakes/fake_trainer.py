@@ -3,9 +3,9 @@
 Its model is a digest over all rows trained so far, its loss is derived from that digest: resuming from the wrong
 place gives other losses. `fake.json` in the workspace tells it how to misbehave:
 
-    {"ignores_sigterm": false, "step_seconds": 0.01, "die_at": {"7": "SIGKILL"}, "exit_at": {"9": "non_finite"}, "hang_at": [4],
+    {"step_seconds": 0.01, "die_at": {"7": "SIGKILL"}, "exit_at": {"9": "non_finite"}, "hang_at": [4],
      "garbage_at": [3], "fail_job_at": [5], "corrupt_save_at": [10], "start_seconds": 0, "is_broken": false,
-     "always": false}
+     "ignores_sigterm": false, "always": false}
 
 Each misdeed happens once a step, unless `always`.
 """

@@ -29,6 +29,7 @@ from backend.contract.spool import (
     TrainerEvent,
 )
 from backend.store.durable import commit_file, seal_folder
+from backend.trainer import recipe
 from backend.trainer.failures import BadAssignmentError, BadCheckpointError
 from tests.fixtures.tiny_model import random_rows, write_token_store
 from tests.unit.backend.trainer.conftest import Rig, Trainer, losses, saved, settings, steps
@@ -444,3 +445,14 @@ def test_budget_and_threads_follow_the_checkpoint_when_the_assignment_names_none
     assert (again.token_budget, again.num_threads) == (started.token_budget, started.num_threads)
     assert not [event for event in resumed if isinstance(event, BudgetChanged)]
     assert losses(events)[2:] == losses(resumed)
+
+
+def test_an_idle_trainer_ends_by_itself_when_nobody_tells_it_anything(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "_LONGER_THAN_THE_SERVICE_SECONDS", 0.0)
+    trainer = rig.trainer()
+    control = Control(seq=1, desired=Desired.RUN, assignment=rig.assignment(), idle_retire_seconds=0.05)
+    commit_file(trainer.spool / "control.json", msgspec.json.encode(control))
+    assert trainer.recipe.run() == "idle", "after its file, which it trained to the end"
+    assert _words(trainer.events())[-2:] == ["JobFinished", "Exiting"]
