@@ -98,7 +98,7 @@ def drop_requests(tx: Transaction, request_id: str | None = None) -> None:
 
 def next_turn(tx: Transaction) -> int:
     """A number for an assignment, never used before."""
-    turn = last_turn(tx) + 1
+    turn = max(last_turn(tx), ended_turn(tx)) + 1  # a trainer may outlive the database that counted its turns
     meta.set(tx, _TURN, str(turn))
     return turn
 

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 
 from backend.contract.errors import EverstepError
 from backend.service import trainer_events
 from backend.service.core import Core
 from backend.store import durable
-from backend.supervisor import adoption, attempts
+from backend.supervisor import adoption, attempts, outcome
 from backend.supervisor.attempts import Attempt
-from backend.supervisor.spool_reader import SpoolReader, is_read_to_its_end
+from backend.supervisor.spool_reader import SpoolReader, is_read_to_its_end, read_exit
 
 log = logging.getLogger(__name__)
 
 KEPT_SPOOLS = 20
 """Of trainers that ended, for whoever wants to know what they said last."""
+
+
+async def know_again(core: Core) -> set[str]:
+    """Spool folders the database knows nothing of, because it was lost: their attempts are written down again.
+    Returns the names of those."""
+    known = {attempt.attempt_id for attempt in await core.read(attempts.every)}
+    found = set()
+    for spool in await core.with_files(_spools, core):
+        if spool.name in known:
+            continue
+        lives = adoption.lock_is_held(spool) or adoption.find_living(spool, None) is not None
+        end = None if lives else outcome.judge(code=None, signal_number=None, record=read_exit(spool)).as_text()
+        started_at = spool.stat().st_ctime
+        if await core.run(partial(attempts.restore, attempt_id=spool.name, started_at=started_at, outcome=end)):
+            found.add(spool.name)
+    return found
+
+
+def _spools(core: Core) -> list[Path]:
+    folders = core.workspace.spool.iterdir()
+    return sorted(path for path in folders if path.is_dir() and attempts.number_of(path.name) is not None)
 
 
 async def refill_history(core: Core) -> None:

@@ -115,11 +115,15 @@ def _active(tx: Transaction, job_id: int | None) -> JobView | None:
 
 
 def _branch(tx: Transaction, job_id: int) -> int:
-    """The branch a job's steps are counted on; the current one for a job that was removed since."""
+    """The branch a job's steps are counted on; that of its checkpoints, else the current one, for a job that is not
+    known any more."""
     lineage = None
     with suppress(NotFoundError):
         lineage = queue.get(tx, job_id).lineage_id
     if lineage is None:
+        row = tx.one("SELECT branch FROM checkpoints WHERE job_id = ? ORDER BY attempt_seq DESC LIMIT 1", (job_id,))
+        if row is not None:
+            return int(row[0])
         current = lineages.current(tx)
         lineage = current.lineage_id if current else None
     return lineages.branch(tx, lineage) if lineage is not None else 0

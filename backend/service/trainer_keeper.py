@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from backend.contract.errors import EverstepError
 from backend.contract.events import StepDone
-from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Step
+from backend.contract.spool import AnyTrainerEvent, CheckpointSaved, Desired, Step
 from backend.machine.processes import ProcessIdentity
 from backend.queue import again, queue
 from backend.service import lost_steps, recovery, spools, trainer_events
@@ -73,7 +73,8 @@ class TrainerKeeper:
     async def adopt_or_settle(self) -> None:
         """At start: take over the living trainer of a service before this one, write down the end of all others."""
         core = self._core
-        if core.database.repaired:
+        unknown = await spools.know_again(core)
+        if core.database.repaired or unknown:
             await spools.refill_history(core)
         for number, attempt in enumerate(await core.read(attempts.unended)):
             spool = attempt.spool(core.workspace)
@@ -89,6 +90,8 @@ class TrainerKeeper:
                     core.live.see(event)
                     process.saw(event)
                 log.info("Adopted the living trainer %s (process %d).", attempt.attempt_id, identity.pid)
+                if attempt.attempt_id in unknown:  # nobody knows its job any more: it saves, and its checkpoint counts
+                    process.tell(Desired.STOP, None, [])
             else:
                 log.error("A second trainer %s lives (process %d) and was left alone.", spool.name, identity.pid)
         # A trainer at work holds in memory what a damaged checkpoint lost; without one it is lost indeed.

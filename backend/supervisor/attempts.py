@@ -67,6 +67,23 @@ def _highest_name(folder: Path, pattern: re.Pattern[str]) -> int:
     return max((int(match[1]) for match in found if match), default=0)
 
 
+def number_of(attempt_id: str) -> int | None:
+    """The number in the name of an attempt; None for what is no such name."""
+    match = _SPOOL.match(attempt_id)
+    return int(match[1]) if match else None
+
+
+def restore(tx: Transaction, attempt_id: str, *, started_at: float, outcome: str | None) -> bool:
+    """Know an attempt again whose row was lost; False where its number is another's by now. Outcome None: it lives."""
+    seq = number_of(attempt_id)
+    if seq is None or tx.one("SELECT 1 FROM attempts WHERE attempt_seq = ?", (seq,)) is not None:
+        return False
+    ended_at = None if outcome is None else tx.now
+    row = {"attempt_id": attempt_id, "started_at": started_at, "ended_at": ended_at, "outcome": outcome}
+    tx.put("attempts", {"attempt_seq": seq, **row})
+    return True
+
+
 def note_process(tx: Transaction, attempt_seq: int, identity: ProcessIdentity) -> None:
     """The process behind an attempt."""
     tx.put(

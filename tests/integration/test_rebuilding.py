@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import RunningService
@@ -101,6 +102,7 @@ def test_copy_of_a_workspace_never_touches_the_original(three_trained: RunningSe
             (job_id,) = service.add(service.file(name))
             service.until_state(job_id, "finished")
         service.until(lambda: (4, 1) not in checkpoints(service))
+        assert [row["step"] for row in service.call("metrics")["rows"]] == list(range(1, 43)), "also those of a, b, c"
         end(service)
     finally:
         service.close()
@@ -158,3 +160,42 @@ def test_finished_file_goes_on_where_the_newest_whole_checkpoint_left_it(
     job = service.until_state(1, "finished")
     assert (job["first_global_step"], job["last_global_step"], job["done_steps"]) == (1, 10, 10)
     assert [row["attempt"] for row in service.call("metrics")["rows"]] == [1] * 5 + [2] * 5
+
+
+def test_losses_are_read_again_from_the_spools_when_the_database_was_deleted(three_trained: RunningService) -> None:
+    service = three_trained.start()
+    before = service.call("metrics")["rows"]
+    end(service)
+    forget(service)
+    service.start()
+    after = service.call("metrics")["rows"]
+    assert [(row["step"], row["loss_hex"], row["attempt"]) for row in after] == [
+        (row["step"], row["loss_hex"], row["attempt"]) for row in before
+    ]
+    assert len(service.call("evaluations")["rows"]) == 3
+    assert service.call("status")["global_step"] == 12
+    end(service)
+    assert service.start().call("status")["global_step"] == 12
+
+
+def test_trainer_saves_and_ends_when_the_database_it_was_known_in_is_gone(
+    running_service: RunningService, tmp_path: Path
+) -> None:
+    service = running_service
+    service.behave(step_seconds=0.05)
+    service.add(service.file("a.jsonl", rows=60))
+    service.until(lambda: len(service.losses()) > 6)
+    pid = service.trainer_pid()
+    assert service.terminate() == 0
+    assert psutil.pid_exists(pid), "it goes on by itself"
+    forget(service)
+    service.start()
+    service.until(lambda: not psutil.pid_exists(pid))
+    service.base(tmp_path)
+    (job_id,) = service.add(service.file("b.jsonl"))
+    job = service.until_state(job_id, "finished")
+    assert job_id == 2
+    log = "".join(path.read_text() for path in service.workspace.logs.glob("*.log"))
+    assert log.count("Told the trainer to run: job 2") == 1, "its turn is not taken for one that is over"
+    reached = max(step for step, attempt in checkpoints(service) if attempt == 1)
+    assert job["first_global_step"] == reached + 1 > 7, "what it had trained is what goes on"
