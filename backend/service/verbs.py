@@ -91,7 +91,7 @@ def _refused_by_the_disk(problem: OSError, root: Path) -> StorageError:
     where = str(problem.filename or root).encode("utf-8", "replace").decode()
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
-            f"The disk that holds {root} has no room left: {size_words(free_bytes(root))} are free.",
+            f"The disk that holds {root} is full: {size_words(free_bytes(root))} are free.",
             hint="Nothing was changed. Free some space and try again; pause, stop and shutdown work all the same.",
             code="disk_full",
         )
