@@ -45,6 +45,9 @@ class Leaving(QObject):
         self._stores = stores
         self._actions = actions
         self._question: QuitQuestion | None = None
+        self._has_left = False
+        self._patience = QTimer(self, singleShot=True, interval=STOP_SECONDS * 1000)
+        self._patience.timeout.connect(self._go)
 
     def close(self) -> None:
         """The window's own button was pressed."""
@@ -86,7 +89,7 @@ class Leaving(QObject):
         reply = self._actions.shutdown()
         reply.done.connect(self._go)
         reply.failed.connect(self._go)
-        QTimer.singleShot(STOP_SECONDS * 1000, self._go)
+        self._patience.start()
         self._window.header.show_away(self.tr("Saving; this window leaves in a moment."))
 
     def _on_answered(self) -> None:
@@ -95,6 +98,11 @@ class Leaving(QObject):
             self._question = None
 
     def _go(self) -> None:
+        """Once: the answer may come, or patience end, when the window has left already."""
+        if self._has_left:
+            return
+        self._has_left = True
+        self._patience.stop()
         self._state.save(self._window)
         self.left.emit()
         self._window.close_for_good()
