@@ -28,6 +28,7 @@ from gui.shell.telling import Telling
 from gui.shell.tray import Tray
 from gui.shell.window_state import WindowState
 from gui.shell.wishes import connect_page, connect_steering
+from gui.shell.words import model_words
 from gui.state.stores import Stores
 from gui.state.sync import Sync
 from gui.theme.palette import Look
@@ -40,6 +41,7 @@ _TOKEN_OF: dict[ConnectionState, Ink] = {
     ConnectionState.CONNECTED: "good",
     ConnectionState.SILENT: "warning",
 }
+_STARTABLE = (ConnectionState.GONE, ConnectionState.REFUSED)
 
 
 class Rooms(QObject):
@@ -100,10 +102,13 @@ class Rooms(QObject):
 
     def _connect_state(self) -> None:
         session, header, bar = self.stores.session, self._window.header, self._window.status_bar
+        session.status_changed.connect(self._show_model)
+        self.stores.base.changed.connect(self._show_model)
         session.status_changed.connect(header.show_status)
         session.status_changed.connect(bar.show_status)
         session.status_changed.connect(self.tray.show_status)
         session.connection_changed.connect(self._show_connection)
+        header.start_requested.connect(self.backend.process.start)
         self.sync.loaded.connect(self._on_loaded)
         self._look.changed.connect(self.tray.set_tokens)
 
@@ -146,8 +151,12 @@ class Rooms(QObject):
             sentence = self.tr("backend connected")
         else:
             sentence = self.backend.process.sentence or connection.sentence
-            self._window.header.show_away(sentence)
+            self._window.header.show_away(sentence, can_start=connection in _STARTABLE)
         self._window.status_bar.show_connection(sentence, _TOKEN_OF.get(connection, "stop"))
+
+    def _show_model(self) -> None:
+        status = self.stores.session.status
+        self._window.header.show_model(model_words(status, self.stores.base.lineage) if status is not None else "")
 
     def _pause_or_resume(self) -> None:
         can_pause = not self.actions.why_not("pause")

@@ -1,4 +1,4 @@
-"""One glance tells all: the state, what trains, when it is done, and the four buttons that steer it."""
+"""One glance tells all: the state, what trains, when it is done, and the buttons that steer it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from backend.contract.status import Activity, RunState, StatusView
-from gui.shell.words import activity_word, what_trains
+from gui.shell.words import activity_word, model_name, what_trains
 from gui.theme.palette import tokens_for
 from gui.widgets.buttons import ControlButton, Tone
 from gui.widgets.labels import ElidedLabel
@@ -63,6 +63,7 @@ class Header(QWidget):
     skip_requested = Signal()
     stop_after_file_requested = Signal()
     stop_now_requested = Signal()
+    start_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,11 +74,12 @@ class Header(QWidget):
         self._pill = StatePill(parent=self)
         self._title = ElidedLabel(size="strong", parent=self)
         self._details = ElidedLabel(ink="text_muted", parent=self)
+        self._start = SteerButton(self.tr("Start"), "play", self, tone="primary")
         self._pause = SteerButton(self.tr("Pause"), "pause", self)
         self._skip = SteerButton(self.tr("Skip file"), "skip", self)
         self._stop_after = SteerButton(self.tr("Stop after file"), "stop_after", self)
         self._stop_now = SteerButton(self.tr("Stop now"), "stop", self, tone="danger")
-        self._buttons = (self._pause, self._skip, self._stop_after, self._stop_now)
+        self._buttons = (self._start, self._pause, self._skip, self._stop_after, self._stop_now)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(18, 0, 12, 0)
         layout.setSpacing(14)
@@ -97,19 +99,25 @@ class Header(QWidget):
     def show_status(self, status: StatusView | None) -> None:
         """Show what is so now."""
         self._status = status
+        self._offer_start(is_offered=False)
         self._pill.set_state(activity_word(status), _TONES[status.activity] if status is not None else "neutral")
         self._show_words()
         self._show_pause(status)
         self._show_stops(status)
 
-    def show_away(self, sentence: str) -> None:
-        """There is nobody to steer: say why."""
+    def show_away(self, sentence: str, *, can_start: bool = False) -> None:
+        """There is nobody to steer: say why, and offer to start it where that is for a person to wish."""
         self.show_status(None)
         self._details.show_text(sentence)
+        self._offer_start(is_offered=can_start)
+
+    def _offer_start(self, *, is_offered: bool) -> None:
+        self._start.setVisible(is_offered)
+        self._start.allow(is_offered, self.tr("the service, and the training where it was held up"))
 
     def _show_words(self) -> None:
         status = self._status
-        name = self._model or (status.base_id if status is not None else "")
+        name = self._model or (model_name(status.base_id) if status is not None else "")
         self._title.show_text(name)
         self._title.setVisible(bool(name))
         if status is None:
@@ -151,6 +159,7 @@ class Header(QWidget):
         )
 
     def _connect_signals(self) -> None:
+        self._start.clicked.connect(self.start_requested)
         self._pause.clicked.connect(self._on_pause_clicked)
         self._skip.clicked.connect(self.skip_requested)
         self._stop_after.clicked.connect(self._on_stop_after_clicked)

@@ -16,6 +16,8 @@ HEIGHT = 28
 DOT = 8
 LATE_SECONDS = 30.0
 """A watchdog that saw no progress for so long is shown in amber; what happens then is the service's business."""
+SETTLED_SECONDS = 60.0
+"""Before that the price of monitoring is the price of the service's own start."""
 LOW_DISK_BYTES = 5_000_000_000
 
 
@@ -95,8 +97,7 @@ class StatusBar(QWidget):
     def show_status(self, status: StatusView | None) -> None:
         """Show what the last status says of the machine."""
         self._watchdog.say(*self._watchdog_words(status))
-        machine = status.machine if status is not None else None
-        self._show_machine(machine)
+        self._show_machine(status.machine if status is not None else None, is_settled=_is_settled(status))
         self._fit()
 
     def _watchdog_words(self, status: StatusView | None) -> tuple[str, Ink]:
@@ -107,12 +108,12 @@ class StatusBar(QWidget):
         is_late = trainer.last_progress_seconds > LATE_SECONDS
         return self.tr("watchdog: last beat {ago}").format(ago=beat), "warning" if is_late else "text_muted"
 
-    def _show_machine(self, machine: MachineView | None) -> None:
+    def _show_machine(self, machine: MachineView | None, *, is_settled: bool) -> None:
         if machine is None:
             for item in (self._monitoring, self._gpu, self._cpu, self._memory, self._disk):
                 item.say("")
             return
-        share = machine.monitoring_percent
+        share = machine.monitoring_percent if is_settled else None
         cost = "" if share is None else self.tr("monitoring cost {share}").format(share=numbers.percent(share / 100, 1))
         self._monitoring.say(cost)
         self._gpu.say(self._gpu_words(machine.gpus[0]) if machine.gpus else "")
@@ -152,3 +153,9 @@ class StatusBar(QWidget):
         painter = QPainter(self)
         painter.setPen(QColor(tokens_for(self).border))
         painter.drawLine(0, 0, self.width(), 0)
+
+
+def _is_settled(status: StatusView | None) -> bool:
+    """By the clock of the service alone: it wrote both times."""
+    service = status.service if status is not None else None
+    return status is not None and service is not None and status.updated_at - service.started_at >= SETTLED_SECONDS

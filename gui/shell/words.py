@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QCoreApplication
 
+from backend.contract.models import LineageView
 from backend.contract.status import Activity, RunState, StatusView
 from gui.widgets import numbers
 
 SEPARATOR = " · "
+_CONTENT_HASH = re.compile(r"(?<=.)-[0-9a-f]{8}$")
+"""Tells two models of one name apart in folders; people need the name."""
 
 
 def activity_word(status: StatusView | None) -> str:
@@ -23,6 +28,20 @@ def activity_word(status: StatusView | None) -> str:
         Activity.NEEDS_YOU: _tr("Needs you"),
         Activity.STOPPED: _tr("Stopped"),
     }[status.activity]
+
+
+def model_name(base_id: str) -> str:
+    """A base model as people call it."""
+    return _CONTENT_HASH.sub("", base_id)
+
+
+def model_words(status: StatusView, lineage: LineageView | None) -> str:
+    """The base model, and the adapter where it is known to be the one in training."""
+    name = model_name(status.base_id)
+    if not name or lineage is None or (lineage.lineage_id, lineage.base_id) != (status.lineage_id, status.base_id):
+        return name
+    kind = "LoRA" if lineage.quantization in ("", "none") else "QLoRA"
+    return f"{name}{SEPARATOR}{kind} r{lineage.lora_r}"
 
 
 def what_trains(status: StatusView) -> str:

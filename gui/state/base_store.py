@@ -30,6 +30,11 @@ class BaseStore(QObject):
         self.lineage = lineage
         self.changed.emit()
 
+    def set_lineage(self, lineage: LineageView | None) -> None:
+        """Training goes on along another line of checkpoints."""
+        self.lineage = lineage
+        self.changed.emit()
+
     def set_base(self, base: BaseModelView) -> None:
         """A base model was set, or its preparation moved on."""
         if base.state == _READY:

@@ -26,7 +26,7 @@ from backend.contract.events import (
     StepDone,
 )
 from backend.contract.jobs import TERMINAL_STATES
-from backend.contract.results import HistoryMarksResult, HistoryResult
+from backend.contract.results import BaseResult, HistoryMarksResult, HistoryResult
 from backend.contract.status import EvaluationRow, StatusView
 from gui.client.connection_state import ConnectionState
 from gui.state.snapshot import HISTORY, Snapshot, SnapshotReader
@@ -257,8 +257,12 @@ class Sync(QObject):
     def _fetch_history(self) -> None:
         """Another lineage: another curve."""
         self._gap = None
+        self._backend.call("base.show").done.connect(self._on_lineage_told)
         self._ask_history(HISTORY, self._on_history_done)
         self._marks_soon()
+
+    def _on_lineage_told(self, answer: BaseResult) -> None:
+        self._stores.base.set_lineage(answer.lineage)
 
     def _on_history_done(self, history: HistoryResult) -> None:
         self._stores.metrics.load(history)

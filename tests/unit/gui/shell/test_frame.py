@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,13 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from backend.contract.status import Activity, GpuView, MachineView, RunState, TrainerView
+from backend.contract.models import LineageView
+from backend.contract.status import Activity, GpuView, MachineView, ProcessView, RunState, TrainerView
 from gui.shell.header import Header, SteerButton
 from gui.shell.main_window import MainWindow
 from gui.shell.status_bar import Item, StatusBar
 from gui.shell.window_state import FIRST_SIZE, FRAME, WindowState, fitted
-from gui.shell.words import activity_word, what_trains
+from gui.shell.words import activity_word, model_words, what_trains
 from gui.widgets.labels import PlainLabel
 from tests.fakes.example_session import job, status
 
@@ -28,6 +29,7 @@ MACHINE = MachineView(
     gpus=[GpuView(name="<b>RTX</b>\u202e", memory_used_bytes=21, memory_total_bytes=24, utilization_percent=96.0)],
     monitoring_percent=0.3,
 )
+OLD_SERVICE = ProcessView(pid=1, started_at=1000.0)
 TRAINER = TrainerView(pid=1, attempt_id="a", attempt_seq=1, phase="training", started_at=0.0, last_progress_seconds=0.4)
 
 
@@ -102,8 +104,58 @@ def test_header_keeps_names_for_screen_readers_when_it_has_no_room_for_words(hea
     header.resize(700, 56)
     header.show_status(status())
     found = header.findChildren(SteerButton)
-    assert [button.text() for button in found] == ["", "", "", ""]
+    assert {button.text() for button in found} == {""}
     assert all(button.accessibleName() for button in found)
+
+
+def test_header_offers_to_start_the_service_and_nothing_else(qtbot: QtBot, header: Header) -> None:
+    header.show_away("The service was ended; nothing trains.", can_start=True)
+
+    assert [name for name, button in buttons(header).items() if button.isEnabled()] == ["Start"]
+    assert "The service was ended; nothing trains." in [label.text() for label in header.findChildren(PlainLabel)]
+    with qtbot.waitSignal(header.start_requested, timeout=1000):
+        qtbot.mouseClick(buttons(header)["Start"], Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize("then", [lambda header: header.show_away("Starting."), lambda h: h.show_status(status())])
+def test_header_takes_start_away_when_there_is_nothing_to_start(
+    header: Header, then: Callable[[Header], object]
+) -> None:
+    header.show_away("The service was ended.", can_start=True)
+
+    then(header)
+
+    assert not buttons(header)["Start"].isVisible()
+    assert not buttons(header)["Start"].isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("base_id", "quantization", "lineage_id", "words"),
+    [
+        ("smollm2-135m-instruct-b179c952", "none", 1, "smollm2-135m-instruct · LoRA r16"),
+        ("smollm2-135m-instruct-b179c952", "nf4", 1, "smollm2-135m-instruct · QLoRA r16"),
+        ("smollm2-135m-instruct-b179c952", "nf4", 2, "smollm2-135m-instruct"),  # of a line that has ended
+        ("Qwen3-8B", "nf4", 1, "Qwen3-8B · QLoRA r16"),
+        ("", "nf4", 1, ""),
+    ],
+)
+def test_title_names_the_model_and_its_adapter(base_id: str, quantization: str, lineage_id: int, words: str) -> None:
+    lineage = LineageView(
+        lineage_id=1,
+        base_id=base_id,
+        lora_r=16,
+        lora_alpha=32.0,
+        target_modules="all-linear",
+        quantization=quantization,
+        dtype="bfloat16",
+        created_at=0.0,
+    )
+    assert model_words(status(base_id=base_id, lineage_id=lineage_id), lineage) == words
+
+
+def test_title_has_no_hash_before_the_adapter_is_known(header: Header) -> None:
+    header.show_status(status(base_id="smollm2-135m-instruct-b179c952"))
+    assert "smollm2-135m-instruct" in [label.text() for label in header.findChildren(PlainLabel)]
 
 
 def shown_items(bar: StatusBar) -> list[str]:
@@ -116,18 +168,27 @@ def test_status_bar_says_machine_watchdog_and_price(qtbot: QtBot) -> None:
     bar.resize(1440, 28)
     bar.show()
     bar.show_connection("backend connected", "good")
-    bar.show_status(status(machine=MACHINE, trainer=TRAINER))
+    bar.show_status(status(machine=MACHINE, trainer=TRAINER, service=OLD_SERVICE, updated_at=1060.0))
     said = " | ".join(shown_items(bar))
     for part in ("backend connected", "last beat 0.4", "monitoring cost 0.3", "<b>RTX</b>", "CPU 40", "RAM", "412"):
         assert part in said
     assert "\u202e" not in said
 
 
+def test_status_bar_keeps_the_price_of_a_start_to_itself(qtbot: QtBot) -> None:
+    bar = StatusBar()
+    qtbot.addWidget(bar)
+    bar.resize(1440, 28)
+    bar.show()
+    bar.show_status(status(machine=MACHINE, service=OLD_SERVICE, updated_at=1059.0))
+    assert "monitoring" not in " | ".join(shown_items(bar))
+
+
 def test_status_bar_leaves_out_what_has_no_room_but_never_the_backend(qtbot: QtBot) -> None:
     bar = StatusBar()
     qtbot.addWidget(bar)
     bar.show_connection("backend connected", "good")
-    bar.show_status(status(machine=MACHINE, trainer=TRAINER))
+    bar.show_status(status(machine=MACHINE, trainer=TRAINER, service=OLD_SERVICE, updated_at=2000.0))
     bar.resize(700, 28)
     bar.show()
     said = " | ".join(shown_items(bar))

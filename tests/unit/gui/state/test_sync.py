@@ -21,7 +21,7 @@ from backend.contract.events import (
 )
 from backend.contract.jobs import JobState
 from backend.contract.models import BaseModelView
-from backend.contract.results import HistoryResult
+from backend.contract.results import BaseResult, HistoryResult
 from backend.contract.spool import Evaluated, Sample, Sampled
 from gui.client.connection_state import ConnectionState
 from gui.state.stores import Stores
@@ -210,9 +210,14 @@ def test_sync_asks_once_for_several_gaps(loaded: Sync, backend: FakeBackend, sto
 def test_sync_fetches_the_curve_of_another_lineage(
     loaded: Sync, backend: FakeBackend, stores: Stores, qtbot: QtBot
 ) -> None:
+    known = stores.base.lineage
+    assert known is not None
+    other = msgspec.structs.replace(known, lineage_id=2, lora_r=16)
     backend.answers["history"] = HistoryResult()
+    backend.answers["base.show"] = BaseResult(base=stores.base.base, lineage=other)
     backend.push(changed_status(lineage_id=2, global_step=0))
     qtbot.waitUntil(lambda: len(stores.metrics) == 0)
+    qtbot.waitUntil(lambda: stores.base.lineage == other)
 
 
 def test_sync_answers_a_closer_look_with_the_newest_one(
