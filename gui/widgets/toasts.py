@@ -226,7 +226,8 @@ class ToastStack(QWidget):
         )
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._host and event.type() == QEvent.Type.Resize:
+        # The kind first: while Python takes a window apart, events still come and our own attributes are gone.
+        if event.type() == QEvent.Type.Resize and watched is self._host:
             self._place()
         return False
 

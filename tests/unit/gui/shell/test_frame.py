@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import shiboken6
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtWidgets import QAbstractButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from backend.contract.models import LineageView
@@ -236,6 +237,21 @@ def test_window_asks_before_it_closes(qtbot: QtBot, window: MainWindow) -> None:
     with qtbot.waitSignal(window.close_requested, timeout=1000):
         window.close()
     assert window.isVisible()
+
+
+def test_window_may_be_collected_by_python(qtbot: QtBot) -> None:
+    window = MainWindow("demo")
+    window.show()
+    window.toasts.post("info", "Something", "")
+    window.palette_of_commands.open()
+    QApplication.processEvents()
+
+    with qtbot.capture_exceptions() as raised:
+        del window
+        gc.collect()
+        QApplication.processEvents()
+
+    assert raised == []
 
 
 def test_every_button_of_the_frame_has_a_name(window: MainWindow) -> None:
