@@ -24,7 +24,7 @@ from msgspec import Struct
 from backend.api.auth import Gate
 from backend.api.event_feed import EventFeed
 from backend.api.server import ApiServer, Ready, make_app
-from backend.contract.errors import BadInputError, EverstepError
+from backend.contract.errors import BadInputError, EverstepError, StorageError
 from backend.contract.events import JobChanged, Notice, ServiceEvent, StepDone
 from backend.contract.settings import ServiceSettings
 from backend.contract.status import StatusView
@@ -74,7 +74,8 @@ async def serve(root: Workspace, options: Options, programs: Programs) -> int:
             try:
                 return await Service(Core(root, database, config, programs, options), redactor).run()
             finally:
-                database.close()
+                with suppress(StorageError):  # a full disk takes no word of a clean end; the next start looks closer
+                    database.close()
         except BaseException:
             log.exception("The service ends with an error.")
             raise
