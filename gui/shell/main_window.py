@@ -123,4 +123,4 @@ class MainWindow(QWidget):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
-            QTimer.singleShot(0, self.first_frame_painted.emit)  # after the children have painted too
+            QTimer.singleShot(0, self, self.first_frame_painted.emit)  # after the children have painted too

@@ -31,12 +31,12 @@ class PaintedButton(QAbstractButton):
 
     _padding = 0
     _height = CONTROL_HEIGHT
+    _has_focus_ring = False  # of the class, so that it is there when the focus leaves while Python takes a window apart
+    _had_focus_ring = False
 
     def __init__(self, text: str, icon: str, name: str, parent: QWidget | None) -> None:
         super().__init__(parent)
         self._icon_name = icon
-        self._has_focus_ring = False
-        self._had_focus_ring = False
         self._menu: QMenu | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)

@@ -243,7 +243,6 @@ def test_window_may_be_collected_by_python(qtbot: QtBot) -> None:
     window = MainWindow("demo")
     window.show()
     window.toasts.post("info", "Something", "")
-    window.palette_of_commands.open()
     QApplication.processEvents()
 
     with qtbot.capture_exceptions() as raised:
