@@ -10,6 +10,7 @@ from backend.store.database import Transaction
 from backend.versions import bases
 
 DAMAGED = "damaged"
+_TITLE = "The base model is damaged"
 
 
 def note(tx: Transaction, why: str) -> None:
@@ -22,8 +23,8 @@ def note(tx: Transaction, why: str) -> None:
         Notice(
             at=tx.now,
             level="error",
-            title="The base model is damaged",
-            message=f"{why} The queue waits; everything trained is safe in its checkpoints.",
+            title=_TITLE,
+            message=f"{why.removeprefix(f'{_TITLE}: ')} The queue waits; everything trained is safe in its checkpoints.",
         )
     )
 

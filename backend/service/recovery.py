@@ -63,7 +63,7 @@ def settle(tx: Transaction, workspace: Workspace, death: Death, budget: RestartB
         return _tell(tx, job, outcome, done="The file waits for you; the queue goes on.")
     if outcome.kind is EndKind.BAD_BASE:
         queue.interrupt(tx, job.job_id, "waits for the base model, which is damaged")
-        return Settled(error=outcome.sentence)
+        return Settled()  # the status says it as long as it is so
     if outcome.kind in _FAILS:
         queue.fail(tx, job.job_id, outcome.sentence)
         return _tell(tx, job, outcome, done="The queue goes on with the next file.")

@@ -8,6 +8,7 @@ import time
 import msgspec
 
 from backend.contract.jobs import ACTIVE_STATES, JobState, JobView
+from backend.contract.models import BaseModelView
 from backend.contract.results import QueueStatus
 from backend.contract.status import (
     Activity,
@@ -100,8 +101,14 @@ class StatusBoard:
             safe_mode=core.options.safe_mode,
             updated_at=time.time(),
         )
-        holds = self.trainer is not None and live.paused_because == DISK_FULL
-        activity = _activity(view, is_checking=JobState.CHECKING in counts, holds_by_itself=holds)
+        return self._in_words(tx, view, base, is_checking=JobState.CHECKING in counts)
+
+    def _in_words(
+        self, tx: Transaction, view: StatusView, base: BaseModelView | None, *, is_checking: bool
+    ) -> StatusView:
+        """With its activity and its sentence."""
+        holds = self.trainer is not None and self._core.live.paused_because == DISK_FULL
+        activity = _activity(view, is_checking=is_checking, holds_by_itself=holds)
         troubled = queue.first_in(tx, _NEEDS_YOU) if activity is Activity.NEEDS_YOU else None
         sentence = self._sentence(view, activity, troubled)
         if stall := self._stall(view):

@@ -8,6 +8,7 @@ change and inode of no file differ.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,8 +29,10 @@ def require_sound_base(folder: Path, *, moved: Callable[[], None], anew: bool = 
         return
     problems = verify_folder(folder, moved=moved)
     if problems:
+        name, _, what = problems[0].partition(": ")
+        sys.stderr.write(f"{folder / name}: {what}\n")
         raise DamagedBaseError(
-            f"The base model in {folder} is not what was put there: {problems[0]}.",
+            f"{name} in {folder} is not what was put there.",
             hint="Set it again with `base set`; no file is to blame, and training goes on from the last checkpoint. "
             "If it happens again, the disk may be failing.",
         )

@@ -13,7 +13,12 @@ from tests.integration.conftest import RunningService, VerbError
 def damaged(running_service: RunningService) -> RunningService:
     """The trainer found the base model damaged at step 7 of job 1; job 2 waits."""
     running_service.behave(exit_at={"7": "bad_base"})
-    running_service.add(running_service.file("a.jsonl", rows=40), running_service.file("b.jsonl", rows=10))
+    running_service.call("pause")
+    for job_id in running_service.add(
+        running_service.file("a.jsonl", rows=40), running_service.file("b.jsonl", rows=10)
+    ):
+        running_service.until_state(job_id, "queued")
+    running_service.call("resume")
     running_service.until(lambda: running_service.call("base.show")["base"]["state"] == "damaged")
     running_service.until(lambda: running_service.call("status")["trainer"] is None)
     return running_service

@@ -15,7 +15,7 @@ from backend.contract.jobs import JobState
 from backend.contract.status import Activity, ProcessView, RunState, TrainerView
 from backend.formats.progress import ProgressWriter
 from backend.formats.workspace import Workspace
-from tests.fakes.fake_service import job, status
+from tests.fakes.fake_service import FakeService, job, status
 
 
 @pytest.fixture
@@ -110,3 +110,9 @@ def test_config_names_the_field_when_the_file_is_broken(workspace: Workspace) ->
     workspace.config_file.write_text('{"training": {"lora_r": "wide"}}', encoding="utf-8")
     with pytest.raises(BadInputError, match="lora_r"):
         offline.config(workspace)
+
+
+def test_status_does_not_say_that_a_service_is_gone_that_only_is_silent(fake: FakeService) -> None:
+    told = offline.status(fake.workspace).sentence
+    assert "lives but does not answer" in told
+    assert "not running" not in told

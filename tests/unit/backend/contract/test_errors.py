@@ -19,6 +19,7 @@ TREE = {
     "DamagedError": ("damaged", 500, "EverstepError"),
     "StorageError": ("storage", 507, "EverstepError"),
     "ServiceUnavailableError": ("service_unavailable", 503, "EverstepError"),
+    "WorkspaceMovedError": ("workspace_moved", 503, "ServiceUnavailableError"),
     "InternalError": ("internal", 500, "EverstepError"),
 }
 

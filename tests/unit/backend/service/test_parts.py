@@ -23,6 +23,7 @@ from backend.contract.models import FetchRequest
 from backend.contract.settings import CPU_PRESET, Config, TrainingSettings
 from backend.contract.status import Endpoint, RunState
 from backend.contract.verbs import VERBS
+from backend.formats.home import Home
 from backend.formats.workspace import Workspace
 from backend.queue import queue
 from backend.service import children, ending, endpoint, intent, lock
@@ -46,7 +47,7 @@ def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path, monkeypatch:
     held = lock.take(tmp_path / "lock", tmp_path / "endpoint.json")
     with pytest.raises(LockedError, match="Another service already serves"):
         lock.take(tmp_path / "lock", tmp_path / "endpoint.json")
-    endpoint.publish(tmp_path / "endpoint.json", endpoint.make(1, "0"))
+    endpoint.publish(tmp_path / "endpoint.json", endpoint.make(1, "0", Home(tmp_path)))
     with pytest.raises(LockedError, match=rf"\(process {os.getpid()}\)"):
         lock.take(tmp_path / "lock", tmp_path / "endpoint.json")
     os.close(held)
@@ -57,7 +58,7 @@ def test_endpoint_file_replaces_whatever_lay_there(tmp_path: Path) -> None:
     path, elsewhere = tmp_path / "endpoint.json", tmp_path / "elsewhere"
     elsewhere.write_text("keep")
     path.symlink_to(elsewhere)
-    first, second = endpoint.make(4000, "1.2"), endpoint.make(4000, "1.2")
+    first, second = (endpoint.make(4000, "1.2", Home(tmp_path)) for _ in range(2))
     assert first.token != second.token
     endpoint.publish(path, first)
     endpoint.publish(path, second)
