@@ -17,6 +17,8 @@ from gui.widgets.state_pill import PillTone, StatePill
 HEIGHT = 56
 NARROW = 900
 """Below this width the buttons show their drawing alone; the words stay in tooltip and accessible name."""
+NARROW_AWAY = 1300
+"""The same where nobody answers: then the sentence that says why needs the room."""
 
 _TONES: dict[Activity, PillTone] = {
     Activity.IDLE: "neutral",
@@ -113,7 +115,8 @@ class Header(QWidget):
 
     def _offer_start(self, *, is_offered: bool) -> None:
         self._start.setVisible(is_offered)
-        self._start.allow(is_offered, self.tr("the service, and the training where it was held up"))
+        self._start.allow(is_offered, self.tr("the service; training goes on where it was"))
+        self._fit()
 
     def _show_words(self) -> None:
         status = self._status
@@ -175,9 +178,13 @@ class Header(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
         self._title.setMaximumWidth(self.width() // 4)
+        is_away = not self._start.isHidden()
         for button in self._buttons:
-            button.set_narrow(self.width() < NARROW)
+            button.set_narrow(self.width() < (NARROW_AWAY if is_away and button is not self._start else NARROW))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

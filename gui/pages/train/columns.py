@@ -154,6 +154,7 @@ class Columns(QWidget):
         self._sample.setVisible(not is_row or not self._shows_events)
         self._events.setVisible(not is_row or self._shows_events)
         self._curves.set_low(is_row)
+        self._generalisation.set_low(is_row)
         self._sample.set_tall(is_row)
         self._events.setMinimumHeight(0 if is_row else 160)
 

@@ -140,6 +140,7 @@ class TrainPage(QWidget):
         self.sample.sample_requested.connect(self.sample_requested)
         self._session.status_changed.connect(self._on_status_changed)
         self._history.changed.connect(self._refresh_first_run)
+        self._history.marks_changed.connect(self._on_marks_changed)
 
     @Slot(object)
     def _on_status_changed(self, status: StatusView) -> None:
@@ -147,6 +148,10 @@ class TrainPage(QWidget):
         self.sample.show_status(status)
         self.queue_card.set_history(status.can_undo, status.can_redo)
         self._refresh_first_run()
+
+    @Slot()
+    def _on_marks_changed(self) -> None:
+        self.generalisation.show_evaluation(self._history.evaluations[-1] if self._history.evaluations else None)
 
     @Slot()
     def _refresh_first_run(self) -> None:

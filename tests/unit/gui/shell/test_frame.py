@@ -113,6 +113,8 @@ def test_header_offers_to_start_the_service_and_nothing_else(qtbot: QtBot, heade
     header.show_away("The service was ended; nothing trains.", can_start=True)
 
     assert [name for name, button in buttons(header).items() if button.isEnabled()] == ["Start"]
+    header.resize(1024, 56)
+    assert {button.text() for button in buttons(header).values()} == {"Start", ""}  # the sentence needs the room
     assert "The service was ended; nothing trains." in [label.text() for label in header.findChildren(PlainLabel)]
     with qtbot.waitSignal(header.start_requested, timeout=1000):
         qtbot.mouseClick(buttons(header)["Start"], Qt.MouseButton.LeftButton)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from backend.contract.events import Notice
-from backend.contract.status import SampleRow, TrainerView
+from backend.contract.status import EvaluationRow, SampleRow, TrainerView
 from gui.pages.train.events_card import EventsCard
 from gui.pages.train.generalisation_card import GeneralisationCard
 from gui.pages.train.sample_card import SampleCard
@@ -28,6 +28,20 @@ TRAINER = TrainerView(pid=1, attempt_id="a", attempt_seq=1, phase="training", st
 
 def row(step: int, text: str) -> SampleRow:
     return SampleRow(step=step, job_id=1, prompt="Say hello.", text=text, has_think_tag=False, at=NOW)
+
+
+def measured(validation_loss: float, train_loss: float | None) -> EvaluationRow:
+    gap = None if train_loss is None else validation_loss - train_loss
+    return EvaluationRow(
+        step=100,
+        job_id=1,
+        validation_id="v",
+        validation_loss=validation_loss,
+        train_loss=train_loss,
+        gap=gap,
+        heldout_loss=None,
+        at=NOW,
+    )
 
 
 def notice(number: int, message: str = "It goes on.") -> Notice:
@@ -68,6 +82,31 @@ def test_generalisation_says_its_verdict(qtbot: QtBot, shown: list[QWidget], gap
     card.show_status(status(gap=gap))
 
     assert card._aside.full_text == word
+
+
+def test_generalisation_names_both_losses_it_compares(qtbot: QtBot, shown: list[QWidget]) -> None:
+    card = GeneralisationCard()
+    shown.append(show_in_host(qtbot, card, 300, 220))
+    assert not card._losses.isVisible()
+
+    card.show_evaluation(measured(validation_loss=2.294, train_loss=1.04))
+    assert card._losses.text() == "validation 2.294 · train 1.040, dropout off, on rows of this file"
+    assert card._losses.isVisible()
+    card.set_low(True)
+    assert not card._losses.isVisible()
+    assert "train 1.040" in card._gauge.toolTip()
+    card.set_low(False)
+    assert card._losses.isVisible()
+    card.show_evaluation(measured(validation_loss=2.294, train_loss=None))
+    assert not card._losses.isVisible()
+
+
+def test_generalisation_explains_its_words(qtbot: QtBot, shown: list[QWidget]) -> None:
+    card = GeneralisationCard()
+    shown.append(show_in_host(qtbot, card, 300, 220))
+
+    assert "never trained on" in card._gauge.toolTip()
+    assert "&lt;think&gt;" in card._tags.toolTip()  # shown as it is written
 
 
 def test_evaluation_can_be_asked_for_while_something_trains(qtbot: QtBot, shown: list[QWidget]) -> None:
