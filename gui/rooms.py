@@ -119,6 +119,7 @@ class Rooms(QObject):
         window.drops.hovered.connect(self._on_hovered)
         window.drops.left.connect(self.page.show_drop_idle)
         window.close_requested.connect(self.leaving.close)
+        window.minimized_changed.connect(self.page.set_resting)
         self.tray.open_requested.connect(window.come_forward)
         self.tray.quit_requested.connect(self.leaving.quit)
         self.notifier.opened.connect(window.come_forward)

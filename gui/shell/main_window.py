@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QEvent, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -27,11 +27,13 @@ class MainWindow(QWidget):
     first_frame_painted = Signal()
     close_requested = Signal()
     look_requested = Signal()
+    minimized_changed = Signal(bool)
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self._may_close = False
         self._is_painted = False
+        self._is_minimized = False
         self.setWindowTitle(title)
         self.setMinimumSize(*SMALLEST)
         self.nav = NavRail(self)
@@ -111,6 +113,12 @@ class MainWindow(QWidget):
             (QKeySequence(QKeySequence.StandardKey.HelpContents), self.help_sheet.open),
         ):
             QShortcut(keys, self).activated.connect(act)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange and self.isMinimized() != self._is_minimized:
+            self._is_minimized = self.isMinimized()
+            self.minimized_changed.emit(self._is_minimized)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:

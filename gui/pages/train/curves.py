@@ -39,6 +39,7 @@ class Curves(QWidget):
         self._session = session
         self._has_new_points = True
         self._has_new_marks = True
+        self._is_resting = False
         self.chart = LossChart(self.tr("Loss"))
         self._small = [
             SmallCurve(self.tr("Learning rate"), "learning_rate", numbers.scientific, "accent"),
@@ -58,6 +59,14 @@ class Curves(QWidget):
         """Whether height is short: the chart keeps it."""
         for small in self._small:
             small.set_low(is_low)
+
+    def set_resting(self, is_resting: bool) -> None:
+        """Whether the window is minimised: shown, as Qt has it, and yet not seen."""
+        self._is_resting = is_resting
+        if is_resting:
+            self._rest()
+        elif self.isVisible():
+            self._refresh()
 
     def _build(self) -> None:
         card = Card()
@@ -93,7 +102,8 @@ class Curves(QWidget):
         self.chart.set_tokens(tokens_for(self))
 
     def _soon(self) -> None:
-        if self.isVisible() and not (self._timer.isActive() or self._turns.isActive()):
+        is_seen = self.isVisible() and not self._is_resting
+        if is_seen and not (self._timer.isActive() or self._turns.isActive()):
             self._timer.start()
 
     def _show_points(self) -> None:
@@ -205,7 +215,8 @@ class Curves(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._refresh()
+        if not self._is_resting:
+            self._refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

@@ -41,6 +41,10 @@ class EventsCard(Card):
             signal.connect(self._refresh)
         self._refresh()
 
+    def set_resting(self, is_resting: bool) -> None:
+        """Whether the window is minimised: shown, as Qt has it, and yet not seen."""
+        self.view.set_resting(is_resting)
+
     def set_switch(self, text: str) -> None:
         """The card this one takes turns with; '' when both stand side by side."""
         self._switch.set_text(text)

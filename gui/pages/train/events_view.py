@@ -14,10 +14,12 @@ from PySide6.QtGui import (
     QFontMetricsF,
     QGuiApplication,
     QHelpEvent,
+    QHideEvent,
     QKeyEvent,
     QKeySequence,
     QPainter,
     QResizeEvent,
+    QShowEvent,
     QStaticText,
     QTextLayout,
     QTextOption,
@@ -151,6 +153,8 @@ class EventsView(RowTable):
         self._events = events
         self._delegate = EventsDelegate(self)
         self._next_row = 0
+        self._is_resting = False
+        self._is_stale = False  # rows came that nobody could see
         self._timer = QTimer(self, interval=0)
         self.setItemDelegate(self._delegate)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -159,6 +163,25 @@ class EventsView(RowTable):
         events.modelReset.connect(self._measure_anew)
         self._timer.timeout.connect(self._measure_some)
 
+    def set_resting(self, is_resting: bool) -> None:
+        """Whether the window is minimised: shown, as Qt has it, and yet not seen."""
+        self._is_resting = is_resting
+        if is_resting:
+            self._rest()
+        else:
+            self._catch_up()
+
+    def _rest(self) -> None:
+        self._is_stale = self._is_stale or self._timer.isActive()
+        self._timer.stop()
+
+    def _catch_up(self) -> None:
+        if self._is_stale and self._is_seen():
+            self._measure_anew()
+
+    def _is_seen(self) -> bool:
+        return self.isVisible() and not self._is_resting
+
     def _fit(self, first: int, last: int) -> None:
         rows, width = self.verticalHeader(), self.viewport().width()
         for row in range(first, last + 1):
@@ -166,6 +189,10 @@ class EventsView(RowTable):
 
     @Slot()
     def _measure_anew(self) -> None:
+        self._is_stale = not self._is_seen()
+        if self._is_stale:
+            self._timer.stop()
+            return
         self._next_row = 0
         self._measure_some()
 
@@ -181,7 +208,7 @@ class EventsView(RowTable):
 
     @Slot(QModelIndex, int, int)
     def _on_rows_inserted(self, parent: QModelIndex, first: int, last: int) -> None:
-        if last - first < _CHUNK_ROWS:
+        if last - first < _CHUNK_ROWS and self._is_seen():
             self._fit(first, last)
             self._next_row += last - first + 1 if self._timer.isActive() else 0
         else:
@@ -197,6 +224,14 @@ class EventsView(RowTable):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._measure_anew()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._catch_up()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._rest()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         line = self._events.line_at(self.currentIndex().row())

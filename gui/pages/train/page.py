@@ -104,6 +104,11 @@ class TrainPage(QWidget):
         """How far the adding of many files is; of none when it is through."""
         self.queue_card.show_adding(num_done, num_all)
 
+    def set_resting(self, is_resting: bool) -> None:
+        """Whether nobody can see the window although it is shown: minimised. What came meanwhile is shown after it."""
+        for part in (self.curves, self.queue_card, self.events):
+            part.set_resting(is_resting)
+
     def show_drop_hover(self, is_accepted: bool, sentence: str) -> None:
         """Files hover over the window: say whether they would be taken."""
         self.drop_zone.show_hover(is_accepted, sentence)

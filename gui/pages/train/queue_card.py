@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QToolButton, QWidget
 
 from backend.contract.arguments import PriorityArgs
@@ -41,6 +41,7 @@ class QueueCard(Card):
         super().__init__(parent=parent)
         self.wishes = QueueWishes(self)
         self._queue = queue
+        self._is_resting = False
         self.view = QueueView(queue)
         self._undo = FlatButton(icon="undo", name=self.tr("Undo"))
         self._redo = FlatButton(icon="redo", name=self.tr("Redo"))
@@ -59,6 +60,14 @@ class QueueCard(Card):
         self._build()
         self._connect_signals()
         self._refresh()
+
+    def set_resting(self, is_resting: bool) -> None:
+        """Whether the window is minimised: shown, as Qt has it, and yet not seen."""
+        self._is_resting = is_resting
+        if is_resting:
+            self._summary_timer.stop()
+        elif self.isVisible():
+            self._refresh()
 
     def set_history(self, can_undo: str, can_redo: str) -> None:
         """What undo and redo would do, in the service's words; '' for nothing."""
@@ -136,7 +145,7 @@ class QueueCard(Card):
 
     @Slot()
     def _on_queue_changed(self) -> None:
-        if not self._summary_timer.isActive():
+        if self.isVisible() and not self._is_resting and not self._summary_timer.isActive():
             self._summary_timer.start()
 
     @Slot()
@@ -195,6 +204,14 @@ class QueueCard(Card):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._on_queue_changed()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._on_queue_changed()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._summary_timer.stop()
 
     @Slot(list, object)
     def _on_move_requested(self, job_ids: list[int], args: object) -> None:

@@ -234,6 +234,17 @@ def test_window_opens_its_first_page_and_goes_to_others(window: MainWindow) -> N
     assert window.page_names == ["train", "data"]
 
 
+def test_window_says_when_it_is_minimised_and_when_it_is_back(window: MainWindow) -> None:
+    told: list[bool] = []
+    window.minimized_changed.connect(told.append)
+    window.show()
+
+    window.showMinimized()
+    window.come_forward()
+
+    assert told == [True, False]
+
+
 def test_window_asks_before_it_closes(qtbot: QtBot, window: MainWindow) -> None:
     window.show()
     with qtbot.waitSignal(window.close_requested, timeout=1000):

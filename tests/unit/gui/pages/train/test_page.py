@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QMimeData, Qt, QUrl
+from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from backend.contract.arguments import MoveArgs
+from backend.contract.events import Notice
 from gui.pages.train.columns import Arrangement
 from gui.pages.train.page import TrainPage
 from gui.state.stores import Stores
 from gui.theme.palette import Look
 from gui.theme.tokens import Tokens
 from tests.fakes.accessibility import unnamed_widgets
-from tests.fakes.example_session import example_session, status
+from tests.fakes.example_session import NOW, example_session, status
 from tests.fakes.hostile_strings import HOSTILE_STRINGS
 from tests.unit.gui.pages.train.conftest import Wishes, bury, show_in_host
 
@@ -75,6 +76,30 @@ def test_page_takes_the_columns_there_is_room_for_and_never_scrolls_sideways(
     assert page._columns.arrangement is expected
     assert page._columns.width() <= scroll.viewport().width()
     assert (scroll.verticalScrollBar().maximum() > 0) is (expected is Arrangement.ONE)
+
+
+def timers_of(page: TrainPage) -> list[QTimer]:
+    """Those of curves, queue and events that run now."""
+    parts = (page.curves, page.queue_card, page.events.view)
+    return [timer for part in parts for timer in part.findChildren(QTimer) if timer.isActive()]
+
+
+@pytest.mark.parametrize("way", ["minimised", "behind the tray"])
+def test_page_rests_while_nobody_sees_it_and_catches_up(
+    qtbot: QtBot, host: QWidget, page: TrainPage, stores: Stores, way: str
+) -> None:
+    qtbot.waitUntil(lambda: timers_of(page) == [])
+    page.set_resting(True) if way == "minimised" else host.hide()
+
+    fill(stores)
+    stores.events.add(Notice(at=NOW, level="info", title="Something", message="long " * 60))
+    assert timers_of(page) == []
+
+    page.set_resting(False) if way == "minimised" else host.show()
+    rows = page.events.view.verticalHeader()
+    qtbot.waitUntil(lambda: rows.sectionSize(0) > rows.defaultSectionSize())
+    qtbot.waitUntil(lambda: page.queue_card._detail.full_text != "")
+    assert len(page.curves._small[0].line._series) == len(stores.metrics.series("step"))
 
 
 def test_page_shows_events_or_sample_where_there_is_room_for_one(page: TrainPage, stores: Stores) -> None:
