@@ -24,7 +24,7 @@ def note(tx: Transaction, why: str) -> None:
             at=tx.now,
             level="error",
             title=_TITLE,
-            message=f"{why.removeprefix(f'{_TITLE}: ')} The queue waits; everything trained is safe in its checkpoints.",
+            message=f"{why.removeprefix(f'{_TITLE}: ')} The queue waits; everything trained is safe.",
         )
     )
 
