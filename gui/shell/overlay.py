@@ -50,8 +50,10 @@ class Overlay(QWidget):
     def refit(self) -> None:
         """Its content has another height now."""
         if self.isVisible():
+            before = self.panel.geometry()
             self._place()
-            self.update()
+            if self.panel.geometry() != before:  # the veil beside it stays, and all that lies below
+                self.update(self.panel.geometry().united(before).adjusted(-2, -2, 2, 2))
 
     def _place(self) -> None:
         self.content.activate()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from pyqtgraph import functions
 from PySide6.QtCore import QLineF
 from PySide6.QtGui import QPolygonF
+from shiboken6 import VoidPtr
 
 from gui.widgets.chart_levels import Columns, Floats, joined_runs
 
@@ -22,6 +22,7 @@ _PIECE = 32
 _DASH, _DASH_GAP = 5.5, 3.5
 _LONGEST = 20_000.0
 """Pixels of a dashed line that are drawn: whatever is longer is noise beyond reading."""
+_POINT_BYTES = 16
 NO_PAUSES: Floats = np.empty(0)
 
 
@@ -117,7 +118,11 @@ def _pixels(x: Floats, y: Floats, mapping: Mapping) -> tuple[Floats, Floats]:
 
 def polygon(x: Floats, y: Floats) -> QPolygonF:
     """Points as Qt takes them, without a Python object for each."""
-    points: QPolygonF = functions.arrayToQPolygonF(x, y)
+    points = QPolygonF()
+    points.resize(len(x))
+    if len(x):  # a point is two numbers, one after the other, in the memory of the polygon
+        memory = VoidPtr(points.data(), len(x) * _POINT_BYTES, True)  # type: ignore[call-arg, arg-type]
+        np.frombuffer(memory, dtype=np.float64).reshape(-1, 2)[:] = np.column_stack((x, y))  # type: ignore[call-overload]
     return points
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 import shiboken6
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QObject, QRect, Qt
+from PySide6.QtGui import QColor, QPaintEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QListView, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -131,3 +132,28 @@ def test_veil_lies_beside_the_panel_and_the_panel_covers_what_is_below(palette: 
     panel = palette.panel.geometry()
     assert shown.pixelColor(panel.left() + 3, panel.center().y()) == QColor(tokens.panel_raised)
     assert shown.pixelColor(2, panel.center().y()) != QColor(tokens.window)
+
+
+class PaintWatch(QObject):
+    """Notes what a widget was asked to paint."""
+
+    def __init__(self, watched: QWidget) -> None:
+        super().__init__(watched)
+        self.painted: list[QRect] = []
+        watched.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.painted.append(event.rect())
+        return False
+
+
+def test_typing_paints_the_panel_and_not_the_whole_window(qtbot: QtBot, palette: CommandPalette) -> None:
+    watch = PaintWatch(palette)
+    qtbot.waitUntil(lambda: palette.rect() in watch.painted)  # as it opens
+    watch.painted.clear()
+
+    QTest.keyClicks(line_of(palette), "resu")
+
+    qtbot.waitUntil(lambda: bool(watch.painted))
+    assert all(rect.height() < palette.height() - 100 for rect in watch.painted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gui.widgets.chart_geometry import Mapping, dashes, hair_lines, pieces, thinned
+from gui.widgets.chart_geometry import Mapping, dashes, hair_lines, pieces, polygon, thinned
 from gui.widgets.chart_levels import Columns
 
 VIEW = Mapping(0.0, 100.0, 0.0, 2.0, 1000.0, 500.0, False)
@@ -97,3 +97,13 @@ def test_dashes_lie_on_the_line_and_leave_gaps() -> None:
 def test_dashes_of_a_line_that_never_ends_are_not_countless() -> None:
     assert len(dashes(np.array([0.0, 1e9]), np.array([0.0, 0.0]))) < 10_000
     assert dashes(np.array([5.0]), np.array([5.0])) == []
+
+
+@pytest.mark.parametrize("num_points", [0, 1, 500])
+def test_polygon_holds_its_points_also_of_arrays_with_strides(num_points: int) -> None:
+    both = np.arange(2.0 * num_points)
+
+    points = polygon(both[::2], -both[1::2])
+    del both
+
+    assert [(point.x(), point.y()) for point in points.toList()] == [(2 * n, -2 * n - 1) for n in range(num_points)]
