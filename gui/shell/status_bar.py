@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from backend.contract.status import GpuView, MachineView, StatusView
+from backend.contract.status import Activity, GpuView, MachineView, RunState, StatusView
 from gui.theme.palette import tokens_for
 from gui.widgets import numbers
 from gui.widgets.labels import Ink, PlainLabel
@@ -101,7 +101,7 @@ class StatusBar(QWidget):
         self._fit()
 
     def _watchdog_words(self, status: StatusView | None) -> tuple[str, Ink]:
-        trainer = status.trainer if status is not None else None
+        trainer = status.trainer if status is not None and _should_move(status) else None
         if trainer is None or trainer.last_progress_seconds is None:
             return "", "text_muted"
         beat = numbers.ago(trainer.last_progress_seconds)
@@ -153,6 +153,11 @@ class StatusBar(QWidget):
         painter = QPainter(self)
         painter.setPen(QColor(tokens_for(self).border))
         painter.drawLine(0, 0, self.width(), 0)
+
+
+def _should_move(status: StatusView) -> bool:
+    """A trainer that is held, or waits for a file, makes no progress and is well."""
+    return status.activity is Activity.TRAINING and status.run_state is RunState.RUNNING
 
 
 def _is_settled(status: StatusView | None) -> bool:

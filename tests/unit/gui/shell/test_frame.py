@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import shiboken6
+from msgspec import structs
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -171,11 +172,39 @@ def test_status_bar_says_machine_watchdog_and_price(qtbot: QtBot) -> None:
     bar.resize(1440, 28)
     bar.show()
     bar.show_connection("backend connected", "good")
-    bar.show_status(status(machine=MACHINE, trainer=TRAINER, service=OLD_SERVICE, updated_at=1060.0))
+    bar.show_status(
+        status(activity=Activity.TRAINING, machine=MACHINE, trainer=TRAINER, service=OLD_SERVICE, updated_at=1060.0)
+    )
     said = " | ".join(shown_items(bar))
     for part in ("backend connected", "last beat 0.4", "monitoring cost 0.3", "<b>RTX</b>", "CPU 40", "RAM", "412"):
         assert part in said
     assert "\u202e" not in said
+
+
+@pytest.mark.parametrize(
+    ("activity", "run_state"),
+    [
+        (Activity.IDLE, RunState.RUNNING),
+        (Activity.CHECKING, RunState.RUNNING),
+        (Activity.PAUSED, RunState.PAUSED),
+        (Activity.TRAINING, RunState.PAUSED),
+        (Activity.STOPPED, RunState.STOPPED),
+    ],
+)
+def test_status_bar_counts_no_beats_when_no_trainer_should_move(
+    qtbot: QtBot, activity: Activity, run_state: RunState
+) -> None:
+    bar = StatusBar()
+    qtbot.addWidget(bar)
+    bar.resize(1440, 28)
+    bar.show()
+    quiet = structs.replace(TRAINER, last_progress_seconds=480.0)
+    bar.show_status(status(trainer=quiet, activity=Activity.TRAINING))
+    assert "last beat" in " ".join(shown_items(bar))
+
+    bar.show_status(status(trainer=quiet, activity=activity, run_state=run_state))
+
+    assert shown_items(bar) == []
 
 
 def test_status_bar_keeps_the_price_of_a_start_to_itself(qtbot: QtBot) -> None:
