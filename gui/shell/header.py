@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from backend.contract.status import Activity, RunState, StatusView
-from gui.shell.words import activity_word, model_name, what_trains
+from gui.shell.words import activity_word, is_leaving, model_name, what_trains
 from gui.theme.palette import tokens_for
 from gui.widgets.buttons import ControlButton, Tone
 from gui.widgets.labels import ElidedLabel
@@ -102,7 +102,7 @@ class Header(QWidget):
         """Show what is so now."""
         self._status = status
         self._offer_start(is_offered=False)
-        self._pill.set_state(activity_word(status), _TONES[status.activity] if status is not None else "neutral")
+        self._pill.set_state(activity_word(status), _tone(status))
         self._show_words()
         self._show_pause(status)
         self._show_stops(status)
@@ -190,3 +190,7 @@ class Header(QWidget):
         painter = QPainter(self)
         painter.setPen(QColor(tokens_for(self).border))
         painter.drawLine(0, self.height() - 1, self.width(), self.height() - 1)
+
+
+def _tone(status: StatusView | None) -> PillTone:
+    return "neutral" if status is None or is_leaving(status) else _TONES[status.activity]

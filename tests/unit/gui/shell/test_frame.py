@@ -13,6 +13,7 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from backend.contract.jobs import JobState
 from backend.contract.models import LineageView
 from backend.contract.status import Activity, GpuView, MachineView, ProcessView, RunState, TrainerView
 from gui.shell.header import Header, SteerButton
@@ -68,6 +69,36 @@ def test_what_trains_promises_no_time_while_held() -> None:
     said = what_trains(training(run_state=RunState.PAUSED, queue_eta_seconds=3600.0))  # type: ignore[arg-type]
     assert "left" not in said
     assert "done" not in said
+
+
+@pytest.mark.parametrize(("state", "word"), [(JobState.EVALUATING, "evaluating"), (JobState.SAVING, "saving")])
+def test_what_trains_says_what_is_done_when_no_step_is_made(state: JobState, word: str) -> None:
+    resting = job(1, state, done_steps=100, total_steps=100)
+
+    said = what_trains(status(activity=Activity.TRAINING, job=resting, global_step=100, eta_seconds=0.0))
+
+    assert said == f"step 100 · {word}"
+
+
+def test_what_trains_promises_no_time_when_every_step_is_made() -> None:
+    done = job(1, JobState.TRAINING, done_steps=100, total_steps=100)
+    assert "left" not in what_trains(status(activity=Activity.TRAINING, job=done, eta_seconds=0.0))
+
+
+@pytest.mark.parametrize(
+    ("state", "run_state", "word"),
+    [
+        (JobState.TRAINING, RunState.STOPPED, "Stopping"),
+        (JobState.STOPPING, RunState.STOPPED, "Stopping"),
+        (JobState.SAVING, RunState.STOPPED, "Saving"),
+        (JobState.STOPPING, RunState.RUNNING, "Saving"),  # skipped
+        (JobState.SAVING, RunState.RUNNING, "Training"),  # a checkpoint on the way
+        (JobState.TRAINING, RunState.PAUSED, "Training"),
+    ],
+)
+def test_pill_says_that_it_stops_when_it_was_told_to(state: JobState, run_state: RunState, word: str) -> None:
+    running = job(1, state, done_steps=62, total_steps=100)
+    assert activity_word(status(activity=Activity.TRAINING, job=running, run_state=run_state)) == word
 
 
 def test_header_offers_nothing_when_nobody_answers(header: Header) -> None:
