@@ -12,9 +12,12 @@ from gui.theme.font import small
 from gui.theme.palette import tokens_for
 from gui.widgets.labels import ElidedLabel, Ink, PlainLabel
 from gui.widgets.numbers import UNKNOWN, decimal
+from gui.widgets.plain import tooltip
 
 GAP_WATCH = 0.3
 GAP_OVERFITTING = 0.5
+GAP_COMPARABLE = -0.5
+"""Below it the two losses are not of like rows, and their difference says nothing of what was learned by heart."""
 _GAP_END = 0.6
 _BAR_HEIGHT = 8
 
@@ -55,7 +58,7 @@ class GapGauge(QWidget):
             return
         self._gap, self._is_told = known, True
         self._figure.show_text(decimal(self._gap))
-        self._bar.set_gap(self._gap)
+        self._bar.set_gap(self._gap if self._is_comparable() else None)  # it has no place on the scale
         self._describe()
         self.verdict_changed.emit(*self.verdict())
 
@@ -63,12 +66,20 @@ class GapGauge(QWidget):
         """One word for the number, and its colour."""
         if self._gap is None:
             return self.tr("not measured yet"), "text_muted"
+        if not self._is_comparable():
+            return self.tr("not comparable"), "text_muted"
         if self._gap >= GAP_OVERFITTING:
             return self.tr("overfitting"), "stop"
         return (self.tr("widening"), "warning") if self._gap >= GAP_WATCH else (self.tr("good"), "good")
 
+    def _is_comparable(self) -> bool:
+        return self._gap is None or self._gap >= GAP_COMPARABLE
+
     def _describe(self) -> None:
         word, _ = self.verdict()
+        why = self.tr("Not comparable: the training rows are harder or of another kind than the validation rows.")
+        for part in (self._figure, self._bar):
+            part.setToolTip(tooltip(why) if not self._is_comparable() else "")
         self.setAccessibleName(self.tr("Generalisation gap"))
         self.setAccessibleDescription(f"{decimal(self._gap)}, {word}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.theme.palette import Look
@@ -25,6 +26,9 @@ def gauge(qtbot: QtBot, look: Look) -> GapGauge:
     [
         (None, "not measured yet", "text_muted"),
         (float("nan"), "not measured yet", "text_muted"),
+        (-3.68, "not comparable", "text_muted"),
+        (-0.51, "not comparable", "text_muted"),
+        (-0.5, "good", "good"),
         (-0.2, "good", "good"),
         (0.12, "good", "good"),
         (0.3, "widening", "warning"),
@@ -38,6 +42,17 @@ def test_verdict_follows_the_gap(qtbot: QtBot, gauge: GapGauge, gap: float | Non
 
     assert told.args == [word, ink]
     assert word in gauge.accessibleDescription()
+
+
+def test_gap_that_cannot_be_compared_says_why(gauge: GapGauge) -> None:
+    def tooltips() -> str:
+        return " ".join(child.toolTip() for child in gauge.findChildren(QWidget))
+
+    gauge.set_gap(-3.68)
+    assert "of another kind than the validation rows" in tooltips()
+
+    gauge.set_gap(0.1)
+    assert "validation rows" not in tooltips()
 
 
 def test_verdict_is_told_once_when_the_gap_stays(qtbot: QtBot, gauge: GapGauge) -> None:
