@@ -85,7 +85,7 @@ class Rooms(QObject):
         self._connect_window()
         self._connect_edges(instance, faults)
         self.page.place_first_run(self.first_steps.panel)
-        self.first_steps.preview_requested.connect(self.asking.show_preview)
+        self.first_steps.preview_requested.connect(self.asking.offer_preview)
         self.first_steps.base_chosen.connect(self.page.setFocus)
         self._window.add_page("train", self.tr("Train"), "train", self.page)
         self._window.help_sheet.explain_page("train")

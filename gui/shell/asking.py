@@ -5,7 +5,7 @@ All of it stands beside the window; nothing here waits.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QStandardPaths
+from PySide6.QtCore import QObject, QStandardPaths, Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from backend.contract.datasets import DatasetView
@@ -47,6 +47,21 @@ class Asking(QObject):
 
     def show_preview(self, job_id: int) -> None:
         """Rows of a file as the model will see them."""
+        preview = self._preview(job_id)
+        preview.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating, False)
+        preview.show()
+        preview.raise_()
+        preview.activateWindow()
+
+    def offer_preview(self, job_id: int) -> None:
+        """The same where nobody asked for it: the keyboard stays where it is, in whatever window that may be."""
+        if job_id in self._previews:
+            return
+        preview = self._preview(job_id)
+        preview.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
+        preview.show()
+
+    def _preview(self, job_id: int) -> DatasetPreview:
         known = self._previews.get(job_id)
         if known is None:
             known = DatasetPreview("", self._window)
@@ -54,9 +69,7 @@ class Asking(QObject):
             known.retry_requested.connect(lambda: self._fill(job_id))
             self._previews[job_id] = known
             self._fill(job_id)
-        known.show()
-        known.raise_()
-        known.activateWindow()
+        return known
 
     def _fill(self, job_id: int) -> None:
         reply = self._actions.show_dataset(job_id)
