@@ -13,7 +13,7 @@ from typing import Any
 from PySide6.QtCore import QModelIndex, QObject, Qt, QTimer, Signal
 
 from backend.contract.arguments import MoveArgs, PriorityArgs
-from backend.contract.jobs import TERMINAL_STATES, WAITING_STATES, JobState, JobView
+from backend.contract.jobs import WAITING_STATES, JobView
 from gui.state import queue_text
 from gui.state.queue_groups import (
     PRIORITY_OF,
@@ -30,6 +30,7 @@ from gui.state.queue_groups import (
     place_at,
 )
 from gui.state.queue_order import QueueOrder
+from gui.state.queue_summary import Summary, summed
 from gui.state.row_list_model import AnyIndex, RowListModel
 
 _ANSWER_MS = 15_000
@@ -69,14 +70,20 @@ class QueueModel(RowListModel):
         self._order = QueueOrder()
         self._filter = ""
         self._is_dragging = False
-        self._gone: dict[int, JobView] = {}  # left the queue during the drag that is on, still shown
+        self._gone: dict[int, JobView] = {}  # left the queue and still shown: in a drag, or until the next turn
         self._check_progress: dict[int, float] = {}
         self._seconds_per_step: float | None = None
-        self._waiting_summary: tuple[int, float | None] | None = None  # kept: thousands of files are summed up
+        self._waiting_summary: Summary | None = None  # kept: thousands of files are summed up
         self._unsent: list[Move] = []
         self._send_timer = self._timer(0, self._send_moves)
         self._answer_timer = self._timer(_ANSWER_MS, self.reject_moves)
         self._summary_timer = self._timer(_SUMMARY_MS, self.summary_changed.emit)
+        self._gather_timer = self._timer(0, self._on_gathered)
+        self._is_due = False
+
+    def gather(self, milliseconds: int) -> None:
+        """Show what the service says of thousands of jobs in turns of so long, the first word at once."""
+        self._gather_timer.setInterval(milliseconds)
 
     # -- the service's word
 
@@ -98,7 +105,7 @@ class QueueModel(RowListModel):
             return
         is_regrouped = self._order.upsert(job)
         if is_regrouped:
-            self._render()
+            self._render_soon()
         if known is not None:
             self._tell_changed([job.job_id])
         self._tell_summary(is_of_running=not is_regrouped and group_of(job) is Group.RUNNING)
@@ -107,15 +114,14 @@ class QueueModel(RowListModel):
         """A job left the queue."""
         job = self._order.remove(job_id)
         if job is not None:
-            if self._is_dragging:
-                self._gone[job_id] = job
-            self._render()
+            self._gone[job_id] = job
+            self._render_soon()
             self._tell_summary()
 
     def reorder(self, job_ids: Sequence[int]) -> None:
         """Take the order of all waiting jobs."""
         self._order.reorder(job_ids)
-        self._render()
+        self._render_soon()
 
     def set_check_progress(self, progress: Mapping[int, float]) -> None:
         """How far the checks are, by job."""
@@ -186,16 +192,12 @@ class QueueModel(RowListModel):
         return [number for number in self._rows if number > 0]
 
     @property
-    def summary(self) -> tuple[int, float | None]:
-        """(files that run or wait, seconds until all that may train are done or None)."""
+    def summary(self) -> Summary:
+        """How many files run or wait, and how long all that may train takes."""
         if self._waiting_summary is None:
-            self._waiting_summary = self._summed(
-                job for job in self._order.jobs.values() if group_of(job) is not Group.RUNNING
-            )
-        num_waiting, seconds = self._waiting_summary
-        num_running, more = self._summed(self._order.running())
-        known = [part for part in (seconds, more) if part is not None]
-        return num_waiting + num_running, sum(known) if known else None
+            waiting = (job for job in self._order.jobs.values() if group_of(job) is not Group.RUNNING)
+            self._waiting_summary = summed(waiting, self._seconds_per_step)
+        return self._waiting_summary.plus(summed(self._order.running(), self._seconds_per_step))
 
     # -- how it is looked at
 
@@ -229,7 +231,6 @@ class QueueModel(RowListModel):
         if self._is_dragging:
             self._is_dragging = False
             self._render()
-            self._gone.clear()
 
     # -- private
 
@@ -276,7 +277,24 @@ class QueueModel(RowListModel):
 
     def _render(self, *, is_own: bool = False) -> None:
         if is_own or not self._is_dragging:
+            self._is_due = False
             self.show_rows(self._wanted_rows(self._order.shown()))
+            if not self._is_dragging:
+                self._gone.clear()
+
+    def _render_soon(self) -> None:
+        """Each change of rows costs what is selected: with 5,000 selected, 5,000 changes would take minutes."""
+        if self._gather_timer.isActive():
+            self._is_due = True
+            return
+        self._render()
+        if self._gather_timer.interval():
+            self._gather_timer.start()
+
+    def _on_gathered(self) -> None:
+        if self._is_due:
+            self._render()
+            self._gather_timer.start()
 
     def _wanted_rows(self, groups: Groups) -> list[int]:
         rows: list[int] = []
@@ -289,13 +307,6 @@ class QueueModel(RowListModel):
                 rows.append(header_row(group))
                 rows += members
         return rows
-
-    def _summed(self, jobs: Iterable[JobView]) -> tuple[int, float | None]:
-        there = [job for job in jobs if job.state not in TERMINAL_STATES]
-        may_train = [job for job in there if job.state not in (JobState.HELD, JobState.BLOCKED)]
-        etas = [queue_text.eta_seconds(job, self._seconds_per_step) for job in may_train]
-        known = [eta for eta in etas if eta is not None]
-        return len(there), sum(known) if known else None
 
     def _tell_summary(self, *, is_of_running: bool = False) -> None:
         if not is_of_running:

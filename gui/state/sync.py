@@ -37,6 +37,8 @@ _GAP_MS = 1000
 _MARKS_MS = 1000
 _RETRY_MS = 2000
 _MAX_BUCKETS = 5000
+_GATHER_MS = 50
+"""What happens to jobs is shown in turns of so long: one act may touch 5,000 of them."""
 _SLICE = 50
 """Events applied in one turn of the event loop after a snapshot."""
 
@@ -78,6 +80,7 @@ class Sync(QObject):
         self._marks_timer = self._timer(_MARKS_MS, self._fetch_marks)
         self._retry_timer = self._timer(_RETRY_MS, self.reload)
         self._drain_timer = self._timer(0, self._drain)
+        stores.queue.gather(_GATHER_MS)
         self._connect_signals()
 
     @property

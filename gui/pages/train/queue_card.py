@@ -150,11 +150,12 @@ class QueueCard(Card):
 
     @Slot()
     def _refresh(self) -> None:
-        num_files, seconds = self._queue.summary
+        num_files, seconds, is_least = self._queue.summary
         word = self.tr("1 file") if num_files == 1 else self.tr("{0} files").format(numbers.count(num_files))
         parts = [word] if num_files else []
         if seconds:
-            parts.append(numbers.duration(seconds))
+            time = numbers.duration(seconds)
+            parts.append(self.tr("≥ {0}").format(time) if is_least else time)
         self.set_detail(" · ".join(parts))
         num_shown = self._num_shown()
         is_searching = bool(self._search.text())

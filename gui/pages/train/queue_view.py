@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from PySide6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QPoint, Qt, Signal, Slot
+from PySide6.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QItemSelectionRange,
+    QMimeData,
+    QModelIndex,
+    QPoint,
+    Qt,
+    Signal,
+    Slot,
+)
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -65,6 +75,7 @@ class QueueView(RowTable):
         self._drag = QueueDrag(self, queue)
         self._pressed_at = QPoint()
         self._accepts: Callable[[QMimeData], bool] = has_paths
+        self._kept: tuple[list[int], int | None, int] = [], None, 0  # selected, current and scroll place over a reset
         self._dress()
         self.setModel(queue)
         self._fit_rows()
@@ -121,19 +132,23 @@ class QueueView(RowTable):
         queue = self._queue
         for signal in (queue.rowsInserted, queue.rowsRemoved, queue.rowsMoved, queue.layoutChanged, queue.modelReset):
             signal.connect(self._on_rows_changed)
+        queue.modelAboutToBeReset.connect(self._on_about_to_reset)
+        queue.modelReset.connect(self._on_reset)
         self._drag.changed.connect(self._on_drag_changed)
         self._drag.rows_landed.connect(self._on_rows_landed)
         self.activated.connect(self._on_activated)
 
     def _fit_rows(self) -> None:
-        """Give headers and what runs their heights; all other rows have the default."""
+        """Give each row the height of its kind; what ran, or stands where something else stood, may have another."""
         rows = self.verticalHeader()
-        rows.setDefaultSectionSize(JOB_HEIGHT)
+        heights = [JOB_HEIGHT] * self._queue.rowCount()
         for section in self._drag.sections():
-            rows.resizeSection(section.header, HEADER_HEIGHT)
+            heights[section.header] = HEADER_HEIGHT
             if section.group == Group.RUNNING:
-                for row in range(section.first, section.end):
-                    rows.resizeSection(row, RUNNING_HEIGHT)
+                heights[section.first : section.end] = [RUNNING_HEIGHT] * (section.end - section.first)
+        for row, height in enumerate(heights):
+            if rows.sectionSize(row) != height:
+                rows.resizeSection(row, height)
 
     def _paint_landing(self, landing: Landing) -> None:
         last = self._queue.rowCount() - 1
@@ -155,6 +170,23 @@ class QueueView(RowTable):
     def _on_rows_changed(self) -> None:
         self._drag.rows_changed()
         self._fit_rows()
+
+    @Slot()
+    def _on_about_to_reset(self) -> None:
+        current = self._queue.number_at(self.currentIndex().row())
+        self._kept = self.selected_ids(), current, self.verticalScrollBar().value()
+
+    @Slot()
+    def _on_reset(self) -> None:
+        selected, current, place = self._kept
+        chosen = QItemSelection()
+        for index in filter(QModelIndex.isValid, map(self._queue.index_of, selected)):
+            chosen.append(QItemSelectionRange(index))
+        self.selectionModel().select(chosen, Select.ClearAndSelect)
+        if current is not None:
+            self.selectionModel().setCurrentIndex(self._queue.index_of(current), Select.NoUpdate)
+        self.updateGeometries()
+        self.verticalScrollBar().setValue(place)
 
     @Slot()
     def _on_drag_changed(self) -> None:

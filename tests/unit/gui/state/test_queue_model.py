@@ -271,19 +271,47 @@ def test_place_at_says_where_files_would_land(model: QueueModel) -> None:
 
 
 def test_summary_counts_files_and_time_when_the_speed_is_known(model: QueueModel, qtbot: QtBot) -> None:
-    assert model.summary == (5, 60.0)
+    assert model.summary[:2] == (5, 60.0)
     with qtbot.waitSignal(model.summary_changed):
         model.set_seconds_per_step(2.0)
     steps = sum(one.total_steps for one in queue()[1:5])
-    assert model.summary == (5, 60.0 + 2.0 * steps)
+    assert model.summary[:2] == (5, 60.0 + 2.0 * steps)
     assert model.data(model.index_of(2), QueueRole.EtaRole) == 52.0
     model.upsert(msgspec.structs.replace(queue()[0], eta_seconds=50.0))
-    assert model.summary == (5, 50.0 + 2.0 * steps)
+    assert model.summary[:2] == (5, 50.0 + 2.0 * steps)
     model.upsert(job(5, JobState.HELD, position=2))
     model.remove(4)
-    assert model.summary == (4, 50.0 + 2.0 * (steps - 13 * 9))
+    assert model.summary[:2] == (4, 50.0 + 2.0 * (steps - 13 * 9))
     model.upsert(job(1, JobState.FINISHED))
-    assert model.summary == (3, 2.0 * (steps - 13 * 9))
+    assert model.summary[:2] == (3, 2.0 * (steps - 13 * 9))
+
+
+def test_summary_says_at_least_while_a_file_is_being_checked(model: QueueModel) -> None:
+    model.set_seconds_per_step(2.0)
+    assert not model.summary.is_least
+    model.upsert(job(6, JobState.CHECKING, total_steps=0))
+    assert model.summary.is_least
+    model.upsert(job(6, JobState.QUEUED, total_steps=9))
+    assert not model.summary.is_least
+
+
+def test_rows_change_once_a_turn_when_thousands_of_jobs_leave(qtbot: QtBot) -> None:
+    model = QueueModel()
+    model.gather(5)
+    model.load([job(n, position=n) for n in range(1, 3001)])
+    changes: list[str] = []
+    for name in ("rowsRemoved", "rowsMoved", "layoutChanged", "modelReset"):
+        getattr(model, name).connect(lambda *_, name=name: changes.append(name))
+    for number in range(1, 2991):
+        model.remove(number)
+        model.upsert(job(5000 + number, JobState.FINISHED))
+    assert model.job_at(model.index_of(2990)) is not None  # its row stands until the turn ends
+    assert not model.moveRow(NOWHERE, row_of(model, 2990), NOWHERE, 1)
+    qtbot.waitUntil(lambda: 2990 not in model.shown_job_ids())
+    assert len(changes) < 10
+    assert model.shown_job_ids() == [*range(2991, 3001), *range(7990, 5000, -1)]
+    model.remove(3000)
+    qtbot.waitUntil(lambda: 3000 not in model.shown_job_ids())
 
 
 def test_check_progress_is_shown_while_a_file_is_checked(model: QueueModel) -> None:

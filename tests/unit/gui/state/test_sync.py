@@ -83,7 +83,7 @@ def test_sync_fills_every_store_when_the_stream_opens(loaded: Sync, stores: Stor
     assert stores.base.base == session.base
 
 
-def test_sync_applies_events_to_the_stores(loaded: Sync, backend: FakeBackend, stores: Stores) -> None:
+def test_sync_applies_events_to_the_stores(loaded: Sync, backend: FakeBackend, stores: Stores, qtbot: QtBot) -> None:
     measured = Evaluated(n=1, at=NOW, job_id=3, global_step=1001, validation_id="v", validation_loss=0.4)
     sampled = Sampled(
         n=2,
@@ -105,7 +105,7 @@ def test_sync_applies_events_to_the_stores(loaded: Sync, backend: FakeBackend, s
     )
     assert stores.metrics.newest_step == 1001
     assert stores.metrics.evaluations[-1].validation_loss == 0.4
-    assert stores.queue.shown_job_ids() == [3, 4, 6, 5, 50, 2, 1]
+    qtbot.waitUntil(lambda: stores.queue.shown_job_ids() == [3, 4, 6, 5, 50, 2, 1])
     assert stores.samples.latest is not None
     assert stores.samples.latest.text == "Better."
     assert stores.base.base == base
@@ -122,8 +122,8 @@ def test_sync_applies_what_happened_during_the_snapshot_after_it(
         for reply in backend.client.replies:
             reply.release()
     qtbot.waitUntil(lambda: stores.metrics.newest_step == 1001)
+    qtbot.waitUntil(lambda: 50 in stores.queue.shown_job_ids())
     assert 7 not in stores.queue.shown_job_ids()
-    assert 50 in stores.queue.shown_job_ids()
 
 
 def test_sync_applies_a_flood_in_slices_and_in_order(

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from backend.contract.arguments import MoveArgs
-from backend.contract.jobs import Priority
+from backend.contract.jobs import JobState, Priority
 from gui.pages.train.queue_delegate import HEADER_HEIGHT, JOB_HEIGHT, RUNNING_HEIGHT
 from gui.pages.train.queue_landing import Landing
 from gui.pages.train.queue_view import QueueView
@@ -78,6 +78,35 @@ def test_rows_keep_the_height_of_their_kind_when_jobs_come_and_go(view: QueueVie
     kinds = [queue.job_at(queue.index(row)) is None for row in range(queue.rowCount())]
     heights = [view.rowHeight(row) for row in range(queue.rowCount())]
     assert heights == [HEADER_HEIGHT if is_header else JOB_HEIGHT for is_header in kinds]
+
+
+def test_rows_lose_the_height_of_what_runs_when_it_ran_or_moved(view: QueueView, queue: QueueModel) -> None:
+    queue.upsert(job(RUNNING, JobState.FINISHED))
+    queue.upsert(job(HIGH, JobState.TRAINING))
+    queue.upsert(job(HIGH, JobState.QUEUED, priority=Priority.HIGH))
+    queue.reorder([THIRD, HIGH, SECOND, FIRST, LOW])
+    queue.upsert(job(THIRD, JobState.TRAINING))
+
+    kinds = [queue.number_at(row) for row in range(queue.rowCount())]
+    heights = [view.rowHeight(row) for row in range(queue.rowCount())]
+    special = {THIRD: RUNNING_HEIGHT}
+    assert heights == [HEADER_HEIGHT if (kind or 0) <= 0 else special.get(kind, JOB_HEIGHT) for kind in kinds]
+
+
+def test_selection_and_scroll_place_stay_when_too_much_is_new_to_say_it_row_by_row(
+    view: QueueView, queue: QueueModel, qtbot: QtBot
+) -> None:
+    jobs = [job(number, position=number) for number in range(1, 400)]
+    queue.load(jobs)
+    view.select_jobs([301, 303, 304])
+    view.verticalScrollBar().setValue(2000)
+
+    with qtbot.waitSignal(queue.modelReset):
+        queue.load([one for one in jobs if one.job_id > 200 or one.job_id % 2])
+
+    assert view.selected_ids() == [301, 303, 304]
+    assert queue.job_at(view.currentIndex()) is queue.job(301)
+    assert view.verticalScrollBar().value() == 2000
 
 
 def test_drag_asks_for_a_move_before_the_row_it_was_dropped_on(view: QueueView) -> None:
