@@ -18,7 +18,7 @@ from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView
 from backend.contract.settings import Config, describe
 from backend.contract.status import RunState
-from gui.state.wording import count, loss
+from gui.state.wording import count, for_window, loss
 
 INFO, GOOD, WARNING, ERROR = "info", "good", "warning", "error"
 _TOLD_CAUSES = frozenset({"interrupted"})
@@ -28,7 +28,7 @@ def words(event: ServiceEvent) -> tuple[str, str] | None:
     """(level, text), past and live events alike; None for what is not worth a line."""
     match event:
         case Notice(level=level, title=title, message=message):
-            return (level if level in (WARNING, ERROR) else INFO), f"{title}: {_first_sentence(message)}"
+            return (level if level in (WARNING, ERROR) else INFO), f"{title}: {for_window(_first_sentence(message))}"
         case JobChanged(job=job, cause=cause) if cause == job.state or cause in _TOLD_CAUSES:
             return _job(job)
         case CheckpointCommitted(checkpoint=checkpoint):
@@ -49,18 +49,18 @@ def more(event: ServiceEvent) -> str:
     """What one line had no room for."""
     match event:
         case Notice(title=title, message=message):
-            return f"{title}\n{message}"
+            return f"{title}\n{for_window(message)}"
         case JobChanged(job=job):
-            return job.reason
+            return for_window(job.reason)
         case RunStateChanged(cause=cause):
-            return cause
+            return _cause(cause)
     return ""
 
 
 def _job(job: JobView) -> tuple[str, str] | None:
     match job.state:
         case JobState.STARTING if job.reason:  # the trainer ended and starts again
-            return WARNING, f"{job.file_name}: {job.reason}"
+            return WARNING, f"{job.file_name}: {for_window(job.reason)}"
         case JobState.STARTING:
             return INFO, QCoreApplication.translate("Events", "{0} started").format(job.file_name)
         case JobState.FINISHED:
@@ -70,14 +70,14 @@ def _job(job: JobView) -> tuple[str, str] | None:
             return INFO, QCoreApplication.translate("Events", "{0} skipped").format(job.file_name)
         case JobState.BLOCKED:
             pattern = QCoreApplication.translate("Events", "{0} needs you: {1}")
-            return WARNING, pattern.format(job.file_name, job.reason)
+            return WARNING, pattern.format(job.file_name, for_window(job.reason))
         case JobState.FAILED:
             pattern = QCoreApplication.translate("Events", "{0} failed: {1}")
-            return ERROR, pattern.format(job.file_name, job.reason)
+            return ERROR, pattern.format(job.file_name, for_window(job.reason))
         case JobState.QUARANTINED:
             return ERROR, QCoreApplication.translate("Events", "{0} was set aside").format(job.file_name)
         case JobState.QUEUED if job.reason:  # interrupted
-            return INFO, f"{job.file_name}: {job.reason}"
+            return INFO, f"{job.file_name}: {for_window(job.reason)}"
     return None
 
 
@@ -98,7 +98,7 @@ def _base(base: BaseModelView) -> tuple[str, str] | None:
             return GOOD, QCoreApplication.translate("Events", "base model {0} is ready").format(base.base_id)
         case "failed":
             pattern = QCoreApplication.translate("Events", "base model {0} failed: {1}")
-            return ERROR, pattern.format(base.source, base.reason)
+            return ERROR, pattern.format(base.source, for_window(base.reason))
         case "damaged":
             return ERROR, QCoreApplication.translate("Events", "base model {0} is damaged").format(base.base_id)
     return None  # its progress is shown where it is being prepared
@@ -109,10 +109,20 @@ def _run_state(state: str, cause: str) -> str:
         case RunState.PAUSED:
             return QCoreApplication.translate("Events", "training paused")
         case RunState.STOPPED if cause:
-            return QCoreApplication.translate("Events", "training stopped: {0}").format(cause)
+            return QCoreApplication.translate("Events", "training stopped: {0}").format(_cause(cause))
         case RunState.STOPPED:
             return QCoreApplication.translate("Events", "training stopped")
     return QCoreApplication.translate("Events", "training resumed")
+
+
+def _cause(cause: str) -> str:
+    """Why the state changed; the prompt's own words are what a person did."""
+    return {
+        "stop --now": QCoreApplication.translate("Events", "at once, by you"),
+        "stop": QCoreApplication.translate("Events", "by you"),
+        "pause": QCoreApplication.translate("Events", "by you"),
+        "resume": QCoreApplication.translate("Events", "by you"),
+    }.get(cause) or for_window(cause)
 
 
 def _setting(key: str) -> str:

@@ -69,6 +69,14 @@ def measured(validation: float | None, gap: float | None, heldout: float | None)
         (RunStateChanged(at=1.0, run_state="paused"), ("info", "training paused")),
         (RunStateChanged(at=1.0, run_state="stopped"), ("info", "training stopped")),
         (RunStateChanged(at=1.0, run_state="stopped", cause="asked"), ("info", "training stopped: asked")),
+        (
+            RunStateChanged(at=1.0, run_state="stopped", cause="stop --now"),
+            ("info", "training stopped: at once, by you"),
+        ),
+        (
+            changed(JobState.BLOCKED, reason="none yet: `base set`"),
+            ("warning", "file-3.jsonl needs you: none yet: choose a base model"),
+        ),
         (RunStateChanged(at=1.0, run_state="running"), ("info", "training resumed")),
         (ConfigChanged(at=1.0, key="training.seed", old="1", new="2"), ("info", "Seed is now 2")),
         (Notice(at=1.0, level="odd", title="T", message="One. Two."), ("info", "T: One.")),
