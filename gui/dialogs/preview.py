@@ -14,6 +14,7 @@ from backend.contract.errors import ErrorBody
 from gui.dialogs.dialog import Dialog
 from gui.dialogs.preview_text import PreviewText, learned_color
 from gui.dialogs.working import FailurePanel, ProgressPanel
+from gui.state.wording import for_window
 from gui.theme.palette import tokens_for
 from gui.theme.tokens import GRID
 from gui.widgets.labels import ElidedLabel, PlainLabel
@@ -84,7 +85,7 @@ class _Report(QWidget):
         self._layout.setSpacing(GRID)
         self._layout.addWidget(PlainLabel(summary(report, size_bytes), ink="text_muted", wrap=True))
         if report.refusal is not None:
-            self._layout.addWidget(PlainLabel(report.refusal.sentence(), ink="stop", wrap=True))
+            self._layout.addWidget(PlainLabel(for_window(report.refusal.sentence()), ink="stop", wrap=True))
         self._parts = chain(self._rows(report), self._problems(report))
         self._turns = QTimer(self)
         self._turns.timeout.connect(self._build_some)

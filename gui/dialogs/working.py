@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backend.contract.errors import ErrorBody
+from gui.state.wording import for_window
 from gui.theme.tokens import GRID
 from gui.widgets.buttons import ControlButton, FlatButton
 from gui.widgets.card import Card
@@ -92,8 +93,8 @@ class FailurePanel(QWidget):
         """Show its sentences."""
         self._error = error
         self._title.show_text(error.title)
-        self._message.show_text(error.message)
-        self._hint.show_text(error.hint)
+        self._message.show_text(for_window(error.message))
+        self._hint.show_text(for_window(error.hint))
         self._hint.setVisible(bool(error.hint))
         self._retry.setVisible(can_retry)
         self.setAccessibleName(self._title.text())

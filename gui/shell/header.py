@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from backend.contract.status import Activity, RunState, StatusView
 from gui.shell.words import activity_word, is_leaving, model_name, what_trains
+from gui.state.wording import for_window
 from gui.theme.palette import tokens_for
 from gui.widgets.buttons import ControlButton, Tone
 from gui.widgets.labels import ElidedLabel
@@ -110,7 +111,7 @@ class Header(QWidget):
     def show_away(self, sentence: str, *, can_start: bool = False) -> None:
         """There is nobody to steer: say why, and offer to start it where that is for a person to wish."""
         self.show_status(None)
-        self._details.show_text(sentence)
+        self._details.show_text(for_window(sentence))
         self._offer_start(is_offered=can_start)
 
     def _offer_start(self, *, is_offered: bool) -> None:
@@ -128,9 +129,9 @@ class Header(QWidget):
         elif not status.base_id and status.activity is Activity.IDLE:
             self._details.show_text(self.tr("no base model yet"))
         elif status.activity in (Activity.NEEDS_YOU, Activity.RECOVERING) and status.sentence:
-            self._details.show_text(status.sentence)
+            self._details.show_text(for_window(status.sentence))
         else:
-            self._details.show_text(what_trains(status) or status.sentence)
+            self._details.show_text(what_trains(status) or for_window(status.sentence))
 
     def _show_pause(self, status: StatusView | None) -> None:
         if status is None or status.run_state is RunState.RUNNING:

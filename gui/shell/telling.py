@@ -12,6 +12,7 @@ from gui.shell.main_window import MainWindow
 from gui.shell.notifier import Notifier
 from gui.shell.tray import Tray
 from gui.state.stores import Stores
+from gui.state.wording import for_window
 from gui.widgets.numbers import count
 
 MAX_NAMED = 3
@@ -31,7 +32,8 @@ class Telling(QObject):
 
     def tell_failure(self, error: ErrorBody) -> None:
         """An act did not succeed."""
-        self._window.toasts.post("error", error.title, " ".join(part for part in (error.message, error.hint) if part))
+        words = " ".join(part for part in (error.message, error.hint) if part)
+        self._window.toasts.post("error", error.title, for_window(words))
 
     def tell_done(self, sentence: str) -> None:
         """An act succeeded, and that is not plain to see."""
@@ -39,7 +41,7 @@ class Telling(QObject):
 
     def tell_refused(self, files: list[RefusedFile]) -> None:
         """Files that the service did not take."""
-        self.tell_refused_names([f"{file.path.rpartition('/')[2]}: {file.message}" for file in files])
+        self.tell_refused_names([f"{file.path.rpartition('/')[2]}: {for_window(file.message)}" for file in files])
 
     def tell_refused_names(self, sentences: list[str]) -> None:
         """Files that were not taken, one sentence each."""
@@ -73,6 +75,7 @@ class Telling(QObject):
         self._window.toasts.post("error", self.tr("The chart was not saved"), sentence)
 
     def _on_notice_posted(self, level: str, title: str, message: str) -> None:
+        message = for_window(message)
         self._window.toasts.post(level, title, message)
         if not self._window.isActiveWindow():
             self._notifier.notify(level, title, message)

@@ -321,6 +321,17 @@ class Told(QObject):
         self.words.append((words[0], words[1], words[2]))
 
 
+def test_toasts_say_commands_in_the_words_of_the_window(scene: Scene) -> None:
+    desktop = Told()
+    telling = Telling(scene.window, scene.tray, desktop, scene.stores)  # type: ignore[arg-type]
+
+    telling.tell_failure(ErrorBody(code="c", title="No", message="Nothing trains.", hint="`resume` goes on."))
+    scene.stores.notices.tell("warning", "a.jsonl needs you", "none yet: `base set`")
+
+    said = [toast.words[1] for toast in scene.window.toasts.toasts]
+    assert said == ["Nothing trains. Resume goes on.", "none yet: choose a base model"]
+
+
 def test_notices_are_toasts_and_reach_the_desktop_while_nobody_looks(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

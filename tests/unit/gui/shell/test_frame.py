@@ -133,6 +133,11 @@ def test_header_says_what_needs_a_person(header: Header) -> None:
     assert "<b>a.jsonl</b> needs a choice" in [label.text() for label in header.findChildren(PlainLabel)]
 
 
+def test_header_says_commands_in_the_words_of_the_window(header: Header) -> None:
+    header.show_status(status(base_id="smol", sentence="Paused; `resume` goes on."))
+    assert "Paused; Resume goes on." in [label.text() for label in header.findChildren(PlainLabel)]
+
+
 def test_header_keeps_names_for_screen_readers_when_it_has_no_room_for_words(header: Header) -> None:
     header.resize(700, 56)
     header.show_status(status())
