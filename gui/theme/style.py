@@ -25,6 +25,8 @@ from gui.theme.tokens import CONTROL_HEIGHT, CONTROL_RADIUS, FOCUS_WIDTH, Tokens
 
 _HANDLE_INSET = 4
 _LEAST_HANDLE = 32
+_FIELD_PADDING = 6
+"""Beside the text of a field, with the little that Qt leaves by itself."""
 
 _Primitive = QStyle.PrimitiveElement
 _State = QStyle.StateFlag
@@ -61,6 +63,13 @@ class HouseStyle(QProxyStyle):
             return _scroll_bar_part(option, sub_control)
         # Qt takes no widget as well; its stubs do not say so.
         return super().subControlRect(control, option, sub_control, widget)  # type: ignore[arg-type]
+
+    def subElementRect(self, element: QStyle.SubElement, option: QStyleOption, widget: QWidget | None = None) -> QRect:
+        box = super().subElementRect(element, option, widget)  # type: ignore[arg-type]
+        has_frame = isinstance(option, QStyleOptionFrame) and option.lineWidth > 0
+        if element == QStyle.SubElement.SE_LineEditContents and has_frame:
+            return box.adjusted(_FIELD_PADDING, 0, -_FIELD_PADDING, 0)
+        return box
 
     def drawPrimitive(
         self,

@@ -128,3 +128,23 @@ def test_controls_take_the_other_colours_when_the_look_changes(bar: QScrollBar, 
     look.choose("light" if look.tokens is DARK else "dark")
 
     assert handle(bar, look) > 80
+
+
+def test_text_of_a_field_keeps_clear_of_its_edge(qtbot: QtBot, look: Look) -> None:
+    field = QLineEdit()
+    field.setReadOnly(True)
+    qtbot.addWidget(field)
+    field.resize(200, 32)
+    field.show()
+    empty = field.grab().toImage()
+    field.setText("HHHH")
+    written = field.grab().toImage()
+    scale = written.devicePixelRatio()
+
+    inked = [
+        x
+        for x in range(written.width())
+        if any(written.pixel(x, y) != empty.pixel(x, y) for y in range(written.height()))
+    ]
+
+    assert 8 * scale <= inked[0] <= 14 * scale
