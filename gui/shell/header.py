@@ -35,6 +35,8 @@ _TONES: dict[Activity, PillTone] = {
 class SteerButton(ControlButton):
     """A control that changes its word with the state, and loses it where there is no room."""
 
+    focus_released = Signal()
+
     def __init__(self, title: str, icon: str, parent: QWidget, tone: Tone = "normal") -> None:
         super().__init__(title, icon=icon, tone=tone, name=title, parent=parent)
         self._title = title
@@ -54,6 +56,8 @@ class SteerButton(ControlButton):
 
     def allow(self, is_allowed: bool, why: str) -> None:
         """Enable it; the tooltip says what it does, or why it cannot."""
+        if self.hasFocus() and not is_allowed:
+            self.focus_released.emit()  # before Qt gives the keyboard to whatever comes next
         self.setEnabled(is_allowed)
         self.setToolTip(tooltip(f"{self._title}: {why}"))
 
@@ -67,6 +71,8 @@ class Header(QWidget):
     stop_after_file_requested = Signal()
     stop_now_requested = Signal()
     start_requested = Signal()
+    focus_released = Signal()
+    """The button that had the keyboard can no longer be pressed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -115,8 +121,8 @@ class Header(QWidget):
         self._offer_start(is_offered=can_start)
 
     def _offer_start(self, *, is_offered: bool) -> None:
-        self._start.setVisible(is_offered)
         self._start.allow(is_offered, self.tr("the service; training goes on where it was"))
+        self._start.setVisible(is_offered)
         self._fit()
 
     def _show_words(self) -> None:
@@ -163,6 +169,8 @@ class Header(QWidget):
         )
 
     def _connect_signals(self) -> None:
+        for button in self._buttons:
+            button.focus_released.connect(self.focus_released)
         self._start.clicked.connect(self.start_requested)
         self._pause.clicked.connect(self._on_pause_clicked)
         self._skip.clicked.connect(self.skip_requested)

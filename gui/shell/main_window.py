@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -104,6 +104,7 @@ class MainWindow(QWidget):
 
     def _connect_signals(self) -> None:
         self.nav.page_requested.connect(self.open_page)
+        self.header.focus_released.connect(self._on_focus_released)
         self.drops.hovered.connect(self.veil.show_verdict)
         self.drops.left.connect(self.veil.hide)
         self._look.clicked.connect(self.look_requested)
@@ -113,6 +114,11 @@ class MainWindow(QWidget):
             (QKeySequence(QKeySequence.StandardKey.HelpContents), self.help_sheet.open),
         ):
             QShortcut(keys, self).activated.connect(act)
+
+    def _on_focus_released(self) -> None:
+        page = self._pages.currentWidget()
+        if page is not None:
+            page.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

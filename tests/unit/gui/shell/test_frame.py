@@ -299,6 +299,23 @@ def test_window_opens_its_first_page_and_goes_to_others(window: MainWindow) -> N
     assert window.page_names == ["train", "data"]
 
 
+def test_page_has_the_keyboard_when_the_button_that_had_it_goes_grey(qtbot: QtBot, window: MainWindow) -> None:
+    page = QWidget()
+    page.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    window.add_page("train", "Train", "train", page)
+    window.header.show_status(training())  # type: ignore[arg-type]
+    window.show()
+    window.activateWindow()
+    skip = buttons(window.header)["Skip file"]
+    skip.setFocus()
+    qtbot.waitUntil(skip.hasFocus)
+
+    window.header.show_status(status())
+
+    assert not skip.isEnabled()
+    assert page.hasFocus()
+
+
 def test_window_says_when_it_is_minimised_and_when_it_is_back(window: MainWindow) -> None:
     told: list[bool] = []
     window.minimized_changed.connect(told.append)
