@@ -130,6 +130,8 @@ class Rooms(QObject):
         keys = (
             ("Ctrl+O", self.asking.ask_for_files),
             ("Ctrl+P", self._pause_or_resume),
+            ("Ctrl+Z", self.actions.undo),  # also when the list, empty now, cannot have the keyboard
+            ("Ctrl+Shift+Z", self.actions.redo),  # a text field with the keyboard takes both before the window
             ("Ctrl+T", window.look_requested.emit),
             ("Ctrl+W", window.close),
             ("Ctrl+Q", self.leaving.quit),
@@ -144,6 +146,7 @@ class Rooms(QObject):
         self.actions.failed.connect(self.telling.tell_failure)
         self.actions.done.connect(self.telling.tell_done)
         self.actions.files.refused.connect(self.telling.tell_refused)
+        self.actions.files.stopped.connect(lambda sentence: self._window.toasts.post("info", sentence))
         self.page.chart_exported.connect(self.telling.tell_exported)
         self.page.chart_export_failed.connect(self.telling.tell_not_exported)
 

@@ -44,6 +44,8 @@ class FileActions(QObject):
     """One batch at a time; the next waits, so that files keep the order they were dropped in."""
 
     progressed = Signal(int, int)  # paths done, of how many; both 0 when nothing is being added any more
+    stopped = Signal(str)
+    """A sentence: not all were added, for somebody or something ended it."""
     refused = Signal(list)
     """list[RefusedFile]: what was not added, each with its sentence; the others are."""
 
@@ -127,7 +129,7 @@ class FileActions(QObject):
             self.progressed.emit(0, 0)
         if batch.is_cancelled and batch.num_paths > batch.num_sent:
             words = self.tr("Stopped: {0} files were added, {1} were not.")
-            self._errands.done.emit(words.format(count(batch.num_jobs), count(batch.num_paths - batch.num_sent)))
+            self.stopped.emit(words.format(count(batch.num_jobs), count(batch.num_paths - batch.num_sent)))
         elif batch.num_jobs == 1:
             self._errands.done.emit(self.tr("1 file was added."))
         elif batch.num_jobs > 1:

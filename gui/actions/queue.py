@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication, QObject
 
 from backend.contract.arguments import ClearArgs, DatasetArgs, JobArgs, MoveArgs, PriorityArgs
 from backend.contract.errors import ErrorBody
-from backend.contract.jobs import TERMINAL_STATES, WAITING_STATES, JobState, JobView, Priority
+from backend.contract.jobs import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, JobState, JobView, Priority
 from gui.actions.errands import Errands, Jobs, why_unreachable
 from gui.client.service_client import Reply
 from gui.state.session_store import SessionStore
@@ -57,8 +57,18 @@ class QueueActions(QObject):
         return self._errands.change("queue.retry", JobArgs(job_ids=list(job_ids)))
 
     def remove(self, job_ids: Sequence[int]) -> Reply:
-        """Take jobs out of the queue; undo brings them back."""
-        return self._errands.change("queue.remove", JobArgs(job_ids=list(job_ids)), said=self._removed(job_ids))
+        """Take jobs out of the queue, but for what is being trained; undo brings them back."""
+        jobs = [self._queue.job(job_id) for job_id in job_ids]
+        active = {job.job_id for job in jobs if job is not None and job.state in ACTIVE_STATES}
+        leaving = [job_id for job_id in job_ids if job_id not in active]
+        said = self._removed(leaving)
+        if not leaving:
+            leaving = list(job_ids)  # the service says why not
+        elif len(active) == 1:
+            said += " " + translate("QueueActions", "1 file stays: it is being trained.")
+        elif active:
+            said += " " + translate("QueueActions", "{0} files stay: they are being trained.").format(len(active))
+        return self._errands.change("queue.remove", JobArgs(job_ids=leaving), said=said)
 
     def clear(self, what: str = "finished") -> Reply:
         """Remove all finished, failed or waiting jobs."""
@@ -112,11 +122,11 @@ def why_not_retry(session: SessionStore, jobs: Jobs) -> str:
 
 
 def why_not_remove(session: SessionStore, jobs: Jobs) -> str:
-    """All but what runs."""
+    """All but what runs, which stays when others leave."""
     removable = WAITING_STATES | TERMINAL_STATES
-    return _why_not(
-        session, jobs, removable, translate("QueueActions", "A file in training cannot be removed. Skip it first.")
-    )
+    leaving = [job for job in jobs if job.state in removable]
+    otherwise = translate("QueueActions", "A file in training cannot be removed. Skip it first.")
+    return _why_not(session, leaving or jobs, removable, otherwise)
 
 
 def why_not_clear(what: str, all_jobs: Sequence[JobView]) -> str:

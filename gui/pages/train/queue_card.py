@@ -120,8 +120,6 @@ class QueueCard(Card):
         self._undo.clicked.connect(self.undo_requested)
         self._redo.clicked.connect(self.redo_requested)
         self._adding.cancel_requested.connect(self.cancel_adding_requested)
-        view.undo_requested.connect(self.undo_requested)
-        view.redo_requested.connect(self.redo_requested)
         view.find_requested.connect(self.start_search)
         view.menu_requested.connect(self._on_menu_requested)
         view.files_dropped.connect(self.files_dropped)

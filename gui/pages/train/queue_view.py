@@ -63,8 +63,6 @@ class QueueView(RowTable):
     remove_requested = Signal(list)  # job_ids
     menu_requested = Signal(object)  # QPoint on the screen
     find_requested = Signal()
-    undo_requested = Signal()
-    redo_requested = Signal()
 
     def __init__(self, queue: QueueModel, parent: QWidget | None = None) -> None:
         super().__init__(
@@ -254,10 +252,6 @@ class QueueView(RowTable):
             (self._queue.move_up if key == Key.Key_Up else self._queue.move_down)(self.selected_ids())
         elif event.matches(QKeySequence.StandardKey.Delete) and self.selected_ids():
             self.remove_requested.emit(self.selected_ids())
-        elif event.matches(QKeySequence.StandardKey.Undo):
-            self.undo_requested.emit()
-        elif event.matches(QKeySequence.StandardKey.Redo):
-            self.redo_requested.emit()
         elif event.matches(QKeySequence.StandardKey.Find):
             self.find_requested.emit()
         elif key in (Key.Key_Return, Key.Key_Enter) and self.currentIndex().isValid():

@@ -28,8 +28,10 @@ class Desk:
         self.sync = Sync(self.backend, self.stores)
         self.actions = Actions(self.backend, self.stores)
         self.said: list[str] = []
+        self.stopped: list[str] = []
         self.errors: list[ErrorBody] = []
         self.actions.done.connect(self.said.append)
+        self.actions.files.stopped.connect(self.stopped.append)
         self.actions.failed.connect(self.errors.append)
 
     def asked(self, verb: str) -> list[Any]:

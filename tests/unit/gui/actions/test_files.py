@@ -87,12 +87,13 @@ def test_add_can_be_cancelled_between_slices(desk: Desk, intake: Intake, qtbot: 
     desk.actions.files.progressed.connect(lambda done, of: desk.actions.cancel_adding() if done >= 400 else None)
     desk.actions.add_files(paths(5000))
     desk.actions.add_files(paths(7))  # waits behind it; cancelled too
-    qtbot.waitUntil(lambda: bool(desk.said))
+    qtbot.waitUntil(lambda: bool(desk.stopped))
     assert len(desk.asked("add")) == 3
-    assert desk.said == ["Stopped: 600 files were added, 4\u202f400 were not."]
+    assert desk.said == []
+    assert desk.stopped == ["Stopped: 600 files were added, 4\u202f400 were not."]
     assert not desk.actions.files.is_adding
     desk.actions.add_files(paths(7))
-    qtbot.waitUntil(lambda: len(desk.said) == 2)
+    qtbot.waitUntil(lambda: desk.said == ["7 files were added."])
 
 
 def test_add_hands_on_what_was_refused_with_its_sentence_while_the_others_go_on(
@@ -130,9 +131,10 @@ def test_add_stops_with_one_message_when_the_service_fails(desk: Desk, intake: I
 
     desk.backend.answers["add"] = answer
     desk.actions.add_files(paths(1000))
-    qtbot.waitUntil(lambda: bool(desk.said))
+    qtbot.waitUntil(lambda: bool(desk.stopped))
     assert desk.errors == [AWAY]
-    assert desk.said == ["Stopped: 400 files were added, 600 were not."]
+    assert desk.said == []
+    assert desk.stopped == ["Stopped: 400 files were added, 600 were not."]
 
 
 def test_add_passes_hostile_names_on_as_they_are(desk: Desk, intake: Intake, tmp_path: Path) -> None:

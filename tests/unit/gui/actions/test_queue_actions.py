@@ -79,6 +79,22 @@ def test_remove_says_how_to_get_it_back(desk: Desk, qtbot: QtBot) -> None:
     ]
 
 
+def test_remove_leaves_out_what_is_being_trained_and_says_so(desk: Desk, qtbot: QtBot) -> None:
+    running = [one for one in desk.stores.queue.jobs() if one.job_id in (3, 4, 5)]
+    assert desk.actions.why_not("queue.remove", running) == ""
+    desk.actions.remove([3, 4, 5])
+    assert desk.asked("queue.remove") == [JobArgs(job_ids=[4, 5])]
+    qtbot.waitUntil(lambda: bool(desk.said))
+    assert desk.said == ["2 files were removed. Undo brings them back. 1 file stays: it is being trained."]
+
+
+def test_remove_of_what_is_being_trained_alone_is_left_to_the_service_to_refuse(desk: Desk, qtbot: QtBot) -> None:
+    desk.backend.answers["queue.remove"] = REFUSED
+    with qtbot.waitSignal(desk.actions.failed):
+        desk.actions.remove([3])
+    assert (desk.errors, desk.said) == ([REFUSED], [])
+
+
 def test_failure_is_told_as_it_came_and_nothing_is_said(desk: Desk, qtbot: QtBot) -> None:
     desk.backend.answers["queue.remove"] = REFUSED
     with qtbot.waitSignal(desk.actions.failed) as signal:

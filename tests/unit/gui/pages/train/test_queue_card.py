@@ -46,6 +46,12 @@ def test_card_says_how_much_there_is(qtbot: QtBot, card: QueueCard, queue: Queue
     qtbot.waitUntil(lambda: card._detail.full_text == "2 files · 30\u202fmin")
 
 
+def test_card_says_at_least_while_files_are_checked(qtbot: QtBot, card: QueueCard, queue: QueueModel) -> None:
+    queue.load([job(1, eta_seconds=720.0), job(2, JobState.CHECKING, total_steps=0)])
+
+    qtbot.waitUntil(lambda: card._detail.full_text == "2 files · ≥ 12\u202fmin")
+
+
 def test_card_teaches_when_the_queue_is_empty(qtbot: QtBot, card: QueueCard, queue: QueueModel) -> None:
     queue.load([])
 

@@ -261,17 +261,15 @@ def test_arrows_pass_over_the_names_of_groups(view: QueueView) -> None:
     ("key", "modifiers", "expected"),
     [
         (Qt.Key.Key_Delete, Qt.KeyboardModifier.NoModifier, ("remove_requested", [FIRST, SECOND])),
-        (Qt.Key.Key_Z, CONTROL, ("undo_requested",)),
-        (Qt.Key.Key_Z, CONTROL | SHIFT, ("redo_requested",)),
         (Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier, ("preview_requested", FIRST)),
         (Qt.Key.Key_F, CONTROL, ("find_requested",)),
     ],
-    ids=["delete", "undo", "redo", "enter", "find"],
+    ids=["delete", "enter", "find"],
 )
 def test_keys_ask_for_what_they_are_known_for(
     view: QueueView, key: Qt.Key, modifiers: Qt.KeyboardModifier, expected: tuple[object, ...]
 ) -> None:
-    wishes = Wishes(view, "remove_requested", "undo_requested", "redo_requested", "preview_requested", "find_requested")
+    wishes = Wishes(view, "remove_requested", "preview_requested", "find_requested")
     view.select_jobs([FIRST, SECOND])
 
     QTest.keyClick(view, key, modifiers)
