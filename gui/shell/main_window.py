@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.shell.command_palette import CommandPalette
@@ -34,6 +34,7 @@ class MainWindow(QWidget):
         self._may_close = False
         self._is_painted = False
         self._is_minimized = False
+        self._is_watched = False
         self.setWindowTitle(title)
         self.setMinimumSize(*SMALLEST)
         self.nav = NavRail(self)
@@ -120,11 +121,20 @@ class MainWindow(QWidget):
         if page is not None:
             page.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.WindowStateChange and self.isMinimized() != self._is_minimized:
-            self._is_minimized = self.isMinimized()
-            self.minimized_changed.emit(self._is_minimized)
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and not self._is_watched:
+            self._is_watched = True
+            # The signal, not `changeEvent`: that one is also called while Python takes the window apart, and crashes.
+            handle.windowStateChanged.connect(self._on_window_state_changed)
+
+    @Slot(Qt.WindowState)
+    def _on_window_state_changed(self, state: Qt.WindowState) -> None:
+        is_minimized = state == Qt.WindowState.WindowMinimized
+        if is_minimized != self._is_minimized:
+            self._is_minimized = is_minimized
+            self.minimized_changed.emit(is_minimized)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:
