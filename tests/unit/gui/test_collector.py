@@ -42,14 +42,16 @@ def on_another_thread() -> int:
 def nothing_noted() -> Iterator[None]:
     gc.collect()
     Cycle.ended_on.clear()
+    gc.enable()
     yield
-    gc.unfreeze()
     gc.collect()
     Cycle.ended_on.clear()
     assert gc.isenabled()
 
 
 def test_python_alone_collects_on_the_thread_that_allocates() -> None:
+    gc.enable()
+
     other = on_another_thread()
 
     assert other in Cycle.ended_on  # why there is a collector at all
@@ -88,3 +90,4 @@ def test_settled_things_are_left_out_of_later_looks(qtbot: QtBot) -> None:
     collector.stop()
 
     assert gc.get_freeze_count() > 10_000
+    assert gc.isenabled()
