@@ -14,7 +14,7 @@ from backend.contract.errors import ErrorBody
 from gui.dialogs.dialog import Dialog
 from gui.dialogs.preview_text import PreviewText, learned_color
 from gui.dialogs.working import FailurePanel, ProgressPanel
-from gui.state.wording import for_window
+from gui.prompt_words import for_window
 from gui.theme.palette import tokens_for
 from gui.theme.tokens import GRID
 from gui.widgets.labels import ElidedLabel, PlainLabel

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backend.contract.errors import ErrorBody
-from gui.state.wording import for_window
+from gui.prompt_words import for_window
 from gui.theme.tokens import GRID
 from gui.widgets.buttons import ControlButton, FlatButton
 from gui.widgets.card import Card

@@ -7,8 +7,8 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from backend.contract.status import Activity, RunState, StatusView
+from gui.prompt_words import for_window
 from gui.shell.words import activity_word, is_leaving, model_name, what_trains
-from gui.state.wording import for_window
 from gui.theme.palette import tokens_for
 from gui.widgets.buttons import ControlButton, Tone
 from gui.widgets.labels import ElidedLabel

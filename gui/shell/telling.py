@@ -8,11 +8,11 @@ from PySide6.QtGui import QDesktopServices
 from backend.contract.errors import ErrorBody
 from backend.contract.results import RefusedFile
 from gui.excepthook import log_file
+from gui.prompt_words import for_window
 from gui.shell.main_window import MainWindow
 from gui.shell.notifier import Notifier
 from gui.shell.tray import Tray
 from gui.state.stores import Stores
-from gui.state.wording import for_window
 from gui.widgets.numbers import count
 
 MAX_NAMED = 3

@@ -18,7 +18,8 @@ from backend.contract.jobs import JobState, JobView
 from backend.contract.models import BaseModelView
 from backend.contract.settings import Config, describe
 from backend.contract.status import RunState
-from gui.state.wording import count, for_window, loss
+from gui.prompt_words import for_window
+from gui.state.wording import count, loss
 
 INFO, GOOD, WARNING, ERROR = "info", "good", "warning", "error"
 _TOLD_CAUSES = frozenset({"interrupted"})

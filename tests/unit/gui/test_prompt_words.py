@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gui.state.wording import for_window
+from gui.prompt_words import for_window
 
 
 @pytest.mark.parametrize(
