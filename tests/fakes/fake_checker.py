@@ -1,6 +1,7 @@
 """A checker without tokenizer: every line of a file is a row, its bytes are its tokens.
 
-A file that holds REFUSE is refused, with CRASH the child dies, with KILLED ONCE or KILLED TWICE somebody else kills it, with HANG it never ends.
+A file that holds REFUSE is refused, with CRASH the child dies, with KILLED ONCE or KILLED TWICE somebody else kills
+it, with HANG it never ends.
 """
 
 from __future__ import annotations
